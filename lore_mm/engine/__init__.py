@@ -1,0 +1,5 @@
+"""Hooks and runner pieces."""
+
+from . import hooks
+
+__all__ = ['hooks']
