@@ -127,7 +127,9 @@ class BlackBox(nn.Module):
         digest = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             value = value.detach().cpu().contiguous()
-            digest.update(f'{name}|{tuple(value.shape)}|{value.dtype}'.encode())
+            digest.update(
+                f'{name}|{tuple(value.shape)}|{value.dtype}'.encode()
+            )
             digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
         self._fingerprint = digest.hexdigest()
         return self._fingerprint
