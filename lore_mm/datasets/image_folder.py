@@ -1,0 +1,271 @@
+"""Any image folder: one sub-folder per class, no code."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmengine.logging import MMLogger
+from mmpretrain.datasets import CustomDataset
+from mmpretrain.datasets.custom import find_folders, get_samples
+
+from lore_mm.registry import DATASETS
+
+from .class_names import checked_names
+from .records import check_record, read_record, write_record
+from .sampling import (
+    PARTS,
+    by_class,
+    check_part,
+    check_seed,
+    part_sizes,
+    seeded_order,
+)
+
+_EXTENSIONS = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.ppm',
+    '.pgm',
+    '.bmp',
+    '.tif',
+    '.tiff',
+    '.webp',
+)
+Sample = tuple[str, int]  # path below data_root, label
+
+
+def _list(names: Sequence[str], limit: int = 5) -> str:
+    more = f' and {len(names) - limit} more' if len(names) > limit else ''
+    return ', '.join(names[:limit]) + more
+
+
+def _hidden(path: str) -> bool:
+    return any(p.startswith(('.', '__MACOSX')) for p in Path(path).parts)
+
+
+def _class_folders(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return [name for name in find_folders(str(folder))[0] if not _hidden(name)]
+
+
+def _check_ratio(split_ratio: Sequence[float]) -> tuple[float, ...]:
+    ratio = tuple(split_ratio)
+    if (
+        len(ratio) != len(PARTS)
+        or min(ratio) <= 0
+        or not math.isclose(math.fsum(ratio), 1, abs_tol=1e-6)
+    ):
+        raise ValueError(
+            'split_ratio must be three positive numbers (train, val, test) '
+            f'that sum to 1, got {split_ratio!r}.'
+        )
+    return ratio
+
+
+@DATASETS.register_module()
+class ImageFolder(CustomDataset):
+    """Images in a folder, one sub-folder per class.
+
+    Either the folder holds ``train/``, ``val/`` and ``test/``, each with the
+    class folders, or the class folders alone. What has no folder of its own
+    is drawn from the rest by a seeded split, class by class: all three parts
+    from a single folder of classes, or val from ``train/`` where there is no
+    ``val/``. At least one image of each class goes to each
+    part.
+
+    Labels follow the sorted folder names; ``metainfo['classes']`` holds them
+    in plain words (``golden_retriever`` is ``golden retriever``). Files that
+    are no images are left out, with a warning. ``record`` is the split that
+    was drawn, as ``split_file`` holds it, or None.
+
+    Args:
+        data_root (str): The folder.
+        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        split_ratio (Sequence[float]): Shares of train, val and test; of the
+            parts that are drawn, in proportion.
+        seed (int): Seed of the split. Defaults to 0.
+        split_file (str, optional): JSON file with the names of the images in
+            each drawn part. Written if it does not exist, else read; a file
+            made by hand needs ``train``, ``val`` and ``test`` alone.
+        **kwargs: Other arguments of mmpretrain's ``CustomDataset``, such as
+            ``pipeline`` and ``extensions``.
+
+    Raises:
+        FileNotFoundError: If the folder or that of the split is missing.
+        ValueError: If there are no two classes, a class is empty or too
+            small, or ``split_file`` does not match the folder.
+    """
+
+    def __init__(
+        self,
+        data_root: str,
+        split: str = 'train',
+        split_ratio: Sequence[float] = (0.7, 0.1, 0.2),
+        seed: int = 0,
+        split_file: str | None = None,
+        extensions: Sequence[str] = _EXTENSIONS,
+        **kwargs,
+    ) -> None:
+        self.split = check_part(split)
+        self.split_ratio = _check_ratio(split_ratio)
+        self.seed = check_seed(seed)
+        self.split_file = split_file
+        self.record: dict | None = None
+        wrong = {'ann_file', 'data_prefix', 'with_label'} & kwargs.keys()
+        if wrong:
+            raise ValueError(
+                f'ImageFolder takes no {min(wrong)}: classes are folders. '
+                'Use CustomDataset for an annotation file.'
+            )
+        root = Path(data_root).expanduser()
+        if not root.is_dir():
+            raise FileNotFoundError(
+                f"data_root '{root}' does not exist or is no folder."
+            )
+        super().__init__(data_root=str(root), extensions=extensions, **kwargs)
+
+    def _find_samples(self) -> list[Sample]:
+        root = Path(self.data_root)
+        own = set()
+        if _class_folders(root / 'train'):
+            own = {part for part in PARTS if (root / part).is_dir()}
+            others = sorted(set(_class_folders(root)) - own)
+            if others and self.split == 'train':
+                self._warn(f"'{root}' has train/; not used: {_list(others)}")
+        self._set_classes(root / 'train' if own else root)
+        if self.split != 'train' and self.split in own:
+            return self._scan(self.split)
+        pool = self._scan('train' if own else '')
+        drawn = [p for p in PARTS if p == 'train' or p not in own]
+        return self._draw(pool, drawn) if len(drawn) > 1 else pool
+
+    @staticmethod
+    def _warn(message: str) -> None:
+        MMLogger.get_current_instance().warning(message)
+
+    def _set_classes(self, folder: Path) -> None:
+        folders = _class_folders(folder)
+        if len(folders) < 2:
+            found = f'only {folders[0]!r}' if folders else 'none'
+            raise ValueError(
+                f"'{folder}' must hold at least two class folders, found "
+                f'{found}.'
+            )
+        self.folder_to_idx = {name: i for i, name in enumerate(folders)}
+        self._metainfo['classes'] = checked_names(self.CLASSES, folders)
+
+    def _scan(self, part: str) -> list[Sample]:
+        """All images below ``data_root/part``, class after class."""
+        folder = Path(self.data_root, part)
+        present = _class_folders(folder)
+        strange = [name for name in present if name not in self.folder_to_idx]
+        if strange:
+            raise ValueError(
+                f"'{folder}' has class folders that are not in train/: "
+                f'{_list(strange)}.'
+            )
+        skipped: list[str] = []
+
+        def is_image(name: str) -> bool:
+            if _hidden(name):
+                return False
+            valid = self.is_valid_file(name)
+            if not valid:
+                skipped.append(name)
+            return valid
+
+        index = {name: self.folder_to_idx[name] for name in present}
+        samples, _ = get_samples(str(folder), index, is_image)
+        filled = {label for _, label in samples}
+        empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
+        self._check_empty(part, empty)
+        if skipped and (part == self.split or self.split == 'train'):
+            self._warn(
+                f"{len(skipped)} files in '{folder}' are no images and were "
+                f'left out: {_list(sorted(skipped), 10)}'
+            )
+        return [(str(Path(part, name)), label) for name, label in samples]
+
+    def _check_empty(self, part: str, empty: list[str]) -> None:
+        """Refuse classes without images, unless in val/ or test/."""
+        if not empty:
+            return
+        message = (
+            f"'{Path(self.data_root, part)}' has no image of class "
+            f'{_list(empty)} (extensions: {" ".join(sorted(self.extensions))})'
+        )
+        if part in ('', 'train'):
+            raise ValueError(f'{message}: add some, or remove the folder.')
+        self._warn(message)
+
+    def _draw(self, pool: list[Sample], drawn: list[str]) -> list[Sample]:
+        """Images of this part, from the split file or by a new split."""
+        names = [Path(name).as_posix() for name, _ in pool]
+        stored = read_record(self.split_file) if self.split_file else None
+        if stored is None:
+            stored = self._new_split(pool, drawn)
+            if self.split_file:
+                write_record(self.split_file, stored)
+        else:
+            self._check_split(stored, names, drawn)
+        self.record = stored
+        label_of = dict(zip(names, (label for _, label in pool), strict=True))
+        return [(name, label_of[name]) for name in stored[self.split]]
+
+    def _new_split(self, pool: list[Sample], drawn: list[str]) -> dict:
+        ratios = [self.split_ratio[PARTS.index(part)] for part in drawn]
+        parts: dict[str, list[str]] = {part: [] for part in drawn}
+        labels = [label for _, label in pool]
+        for folder, members in zip(
+            self.folder_to_idx,
+            by_class(labels, len(self.folder_to_idx)),
+            strict=True,
+        ):
+            if len(members) < len(drawn):
+                raise ValueError(
+                    f'class {folder!r} has {len(members)} images, too few '
+                    f'for {" + ".join(drawn)}; it needs at least one each.'
+                )
+            names = [Path(pool[i][0]).as_posix() for i in members]
+            order = seeded_order(names, self.seed, salt='split')
+            start = 0
+            sizes = part_sizes(len(names), ratios)
+            for part, size in zip(drawn, sizes, strict=True):
+                chosen = sorted(order[start : start + size])
+                parts[part] += [names[i] for i in chosen]
+                start += size
+        return {**self._choice(), **parts}
+
+    def _choice(self) -> dict:
+        return {'seed': self.seed, 'split_ratio': list(self.split_ratio)}
+
+    def _check_split(
+        self, stored: dict, names: list[str], drawn: list[str]
+    ) -> None:
+        """Refuse a split file that does not fit the folder."""
+        choice = {k: v for k, v in self._choice().items() if k in stored}
+        check_record(self.split_file, stored, choice)
+        listed = [name for part in drawn for name in stored.get(part, ())]
+        lost = sorted(set(listed) - set(names))
+        new = sorted(set(names) - set(listed))
+        twice = sorted(
+            name for name, count in Counter(listed).items() if count > 1
+        )
+        faults = [
+            f'{what}: {_list(some, 3)}'
+            for what, some in (
+                ('listed but not in the folder', lost),
+                ('in the folder but not listed', new),
+                ('listed twice', twice),
+            )
+            if some
+        ]
+        if faults:
+            raise ValueError(
+                f"split_file '{self.split_file}' does not match "
+                f"'{self.data_root}': {'; '.join(faults)}. Restore the "
+                'images, or delete the file to split anew.'
+            )

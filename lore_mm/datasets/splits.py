@@ -1,0 +1,60 @@
+"""The images of a run's splits, written down and checked for overlap."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from .records import write_record
+from .sampling import relative_names
+
+
+def split_images(**splits: Any) -> dict[str, list[str]]:
+    """Names of the images in each split, and proof that they are disjoint.
+
+    Args:
+        **splits: A data set under the name of each split, such as
+            ``train=..., val=..., test=...``; anything with ``__len__`` and
+            ``get_data_info``. Data sets that hold pixels and no file names
+            are left out.
+
+    Returns:
+        dict[str, list[str]]: Paths below the deepest common folder.
+
+    Raises:
+        ValueError: If two splits share an image.
+    """
+    paths: dict[str, list[str]] = {}
+    for split, dataset in splits.items():
+        infos = (dataset.get_data_info(i) for i in range(len(dataset)))
+        found = [info['img_path'] for info in infos if 'img_path' in info]
+        if found:
+            paths[split] = found
+    owner: dict[str, str] = {}
+    for split, found in paths.items():
+        for path in map(os.path.realpath, found):
+            if owner.setdefault(path, split) != split:
+                raise ValueError(
+                    f"image '{path}' is in {owner[path]} and in {split}. "
+                    'Parts of one data set need the same seed and sizes.'
+                )
+    names = iter(
+        relative_names([p for found in paths.values() for p in found])
+    )
+    return {
+        split: [next(names) for _ in found] for split, found in paths.items()
+    }
+
+
+def write_splits(path: str | Path, **splits: Any) -> None:
+    """Write the images of each split to a JSON file.
+
+    The file fits :class:`ImageFolder` as a ``split_file``.
+
+    Args:
+        path (str | Path): The file.
+        **splits: As for :func:`split_images`.
+
+    Raises:
+        ValueError: If two splits share an image.
+    """
+    write_record(path, split_images(**splits))
