@@ -1,0 +1,112 @@
+"""What setup.py puts into a wheel, and what it says it needs."""
+
+import re
+import subprocess
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+import lore_mm
+
+ROOT = Path(__file__).parents[2]
+IGNORED = {'__pycache__'}
+
+
+def _files(folder: Path) -> set[str]:
+    return {
+        file.relative_to(folder).as_posix()
+        for file in folder.rglob('*')
+        if file.is_file() and not IGNORED & set(file.parts)
+    }
+
+
+def _build(target: Path) -> None:
+    command = [sys.executable, 'setup.py', '-q', 'build_py', '-d', str(target)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope='module')
+def built(tmp_path_factory) -> Path:
+    """The package as a wheel would hold it; built twice over a stale file."""
+    target = tmp_path_factory.mktemp('built')
+    stale = target / 'lore_mm' / '.mim' / 'configs' / 'stale.py'
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    _build(target)
+    return target / 'lore_mm'
+
+
+@pytest.mark.parametrize('folder', ['configs', 'tools'])
+def test_configs_and_tools_are_inside(built, folder) -> None:
+    files = _files(built / '.mim' / folder)
+    assert files == _files(ROOT / folder)
+    assert files
+
+
+def test_every_module_is_inside(built) -> None:
+    modules = {f for f in _files(ROOT / 'lore_mm') if f.endswith('.py')}
+    assert {f for f in _files(built) if not f.startswith('.mim')} == modules
+
+
+def test_shell_tools_stay_executable(built) -> None:
+    scripts = list((built / '.mim' / 'tools').glob('*.sh'))
+    assert scripts
+    assert all(script.stat().st_mode & 0o111 for script in scripts)
+
+
+def test_nothing_is_left_in_the_checkout(built) -> None:
+    assert built.is_dir()
+    assert not (ROOT / 'lore_mm' / '.mim').exists()
+
+
+def _requirements(kind: str) -> list[Requirement]:
+    text = (ROOT / 'requirements' / f'{kind}.txt').read_text()
+    lines = [line for line in text.splitlines() if line]
+    return [Requirement(li) for li in lines if not li.startswith('#')]
+
+
+def _tested() -> dict[str, str]:
+    pins = {}
+    for pin in _requirements('tested'):
+        (only,) = pin.specifier
+        assert only.operator == '==', pin
+        pins[_normal(pin.name)] = only.version
+    return pins
+
+
+def _normal(name: str) -> str:
+    return re.sub(r'[-_.]+', '-', name).lower()
+
+
+@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional'])
+def test_tested_versions_meet_the_floors(kind) -> None:
+    tested = _tested()
+    for need in _requirements(kind):
+        name = _normal(need.name)
+        if name != 'setuptools':  # pip brings its own
+            assert tested[name] in need.specifier, need
+
+
+def test_version_is_told_once() -> None:
+    citation = (ROOT / 'CITATION.cff').read_text()
+    (cited,) = re.findall(r'^version: (.+)$', citation, re.MULTILINE)
+    assert cited == lore_mm.__version__
+
+
+def test_metadata(monkeypatch) -> None:
+    """Comments in the requirement files do not reach the metadata."""
+    import setuptools
+
+    said = {}
+    monkeypatch.setattr(setuptools, 'setup', said.update)
+    spec = spec_from_file_location('lore_mm_setup', ROOT / 'setup.py')
+    spec.loader.exec_module(module_from_spec(spec))
+    assert said['name'] == 'lore_mm'
+    assert said['version'] == lore_mm.__version__
+    needs = [*said['install_requires'], *said['extras_require']['quickstart']]
+    names = {_normal(Requirement(need).name) for need in needs}
+    assert {'onedl-mmengine', 'torch', 'conformal-clip-data'} <= names
