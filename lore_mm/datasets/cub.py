@@ -1,5 +1,6 @@
 """CUB-200-2011, whole or any of its classes."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,8 +63,10 @@ class CUB200(CUB):
                     f"'{root / name}' does not exist; data_root must be the "
                     'CUB_200_2011 folder.'
                 )
-        if isinstance(classes, str):
-            raise ValueError(f'classes must be a list, got {classes!r}.')
+        if classes is not None and (isinstance(classes, str) or not classes):
+            raise ValueError(
+                f'classes must be a list of ids or names, got {classes!r}.'
+            )
         self.chosen = classes
         super().__init__(data_root=str(root), split=split, **kwargs)
 
@@ -76,7 +79,9 @@ class CUB200(CUB):
             key, _, value = line.strip().partition(' ')
             if not key:
                 continue
-            if not key.isdigit() or not value:
+            number_wanted = name not in ('images.txt', 'classes.txt')
+            valid = value.isdigit() if number_wanted else value
+            if not key.isdigit() or not valid:
                 raise ValueError(
                     f"'{path}', line {number}: expected '<id> <value>', got "
                     f'{line!r}.'
@@ -101,8 +106,8 @@ class CUB200(CUB):
             ids.add(class_id)
         return sorted(ids)
 
-    def load_data_list(self) -> list[dict]:
-        """Read paths and remapped labels of the images of the split."""
+    def _tables(self) -> tuple[dict, dict, dict, dict]:
+        """Image path, class and split by image id; class name by class id."""
         images, labels, splits, names = map(self._table, _FILES)
         for name, table in zip(_FILES, (images, labels, splits), strict=False):
             lost = images.keys() ^ table.keys()
@@ -118,6 +123,11 @@ class CUB200(CUB):
                 f"class id {min(unnamed)} has no name in 'classes.txt' of "
                 f'{self.data_root}.'
             )
+        return images, class_of, splits, names
+
+    def load_data_list(self) -> list[dict]:
+        """Read paths and remapped labels of the images of the split."""
+        images, class_of, splits, names = self._tables()
         ids = self._class_ids(set(class_of.values()), names)
         raw = [names[i] for i in ids]
         self._metainfo['classes'] = checked_names(self.CLASSES, raw)
@@ -131,10 +141,19 @@ class CUB200(CUB):
             for i, path in images.items()
             if splits[i] == flag and class_of[i] in label_of
         ]
-        empty = set(range(len(ids))) - {item['gt_label'] for item in data}
+        self._check_data(data, raw)
+        return data
+
+    def _check_data(self, data: list[dict], raw: list[str]) -> None:
+        empty = set(range(len(raw))) - {item['gt_label'] for item in data}
         if empty:
             raise ValueError(
                 f'class {raw[min(empty)]!r} has no {self.split} image in '
                 f'{self.data_root}.'
             )
-        return data
+        missing = [d for d in data if not os.path.exists(d['img_path'])]
+        if missing:
+            raise FileNotFoundError(
+                f'{len(missing)} of {len(data)} {self.split} images do not '
+                f"exist; first: '{missing[0]['img_path']}'."
+            )

@@ -1,13 +1,14 @@
 """Any image folder: one sub-folder per class, no code."""
 
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
-from mmpretrain.datasets.custom import find_folders, get_samples
+from mmpretrain.datasets.custom import find_folders
 
 from lore_mm.registry import DATASETS
 
@@ -167,27 +168,33 @@ class ImageFolder(CustomDataset):
                 f"'{folder}' has class folders that are not in train/: "
                 f'{_list(strange)}.'
             )
+        samples: list[Sample] = []
         skipped: list[str] = []
-
-        def is_image(name: str) -> bool:
-            if _hidden(name):
-                return False
-            valid = self.is_valid_file(name)
-            if not valid:
-                skipped.append(name)
-            return valid
-
-        index = {name: self.folder_to_idx[name] for name in present}
-        samples, _ = get_samples(str(folder), index, is_image)
+        for name in present:
+            files, others = self._files(folder / name)
+            label = self.folder_to_idx[name]
+            samples += [(str(Path(part, name, file)), label) for file in files]
+            skipped += [f'{name}/{file}' for file in others]
         filled = {label for _, label in samples}
         empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
         self._check_empty(part, empty)
         if skipped and (part == self.split or self.split == 'train'):
             self._warn(
                 f"{len(skipped)} files in '{folder}' are no images and were "
-                f'left out: {_list(sorted(skipped), 10)}'
+                f'left out: {_list(skipped, 10)}'
             )
-        return [(str(Path(part, name)), label) for name, label in samples]
+        return samples
+
+    def _files(self, folder: Path) -> tuple[list[str], list[str]]:
+        """Images and other files below a class folder, both sorted."""
+        images, others = [], []
+        for where, _, files in os.walk(folder, followlinks=True):
+            for file in files:
+                name = Path(where, file).relative_to(folder).as_posix()
+                if not _hidden(name):
+                    kept = images if self.is_valid_file(name) else others
+                    kept.append(name)
+        return sorted(images), sorted(others)
 
     def _check_empty(self, part: str, empty: list[str]) -> None:
         """Refuse classes without images, unless in val/ or test/."""
@@ -248,7 +255,12 @@ class ImageFolder(CustomDataset):
         """Refuse a split file that does not fit the folder."""
         choice = {k: v for k, v in self._choice().items() if k in stored}
         check_record(self.split_file, stored, choice)
-        listed = [name for part in drawn for name in stored.get(part, ())]
+        if not all(stored.get(part) for part in drawn):
+            raise ValueError(
+                f"split_file '{self.split_file}' must list images under "
+                f'{", ".join(drawn)}.'
+            )
+        listed = [name for part in drawn for name in stored[part]]
         lost = sorted(set(listed) - set(names))
         new = sorted(set(names) - set(listed))
         twice = sorted(
