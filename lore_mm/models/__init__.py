@@ -1,5 +1,37 @@
 """Models of lore_mm."""
 
-from .black_boxes import BlackBox, TimmBlackBox
+from . import knowledge
+from .backbones import LOREFeatures, LOREViT, PromptedViT
+from .black_boxes import (
+    BlackBox,
+    MMPretrainBlackBox,
+    OpenCLIPBlackBox,
+    TimmBlackBox,
+)
+from .heads import LOREHead
+from .losses import PrototypeConstraintLoss
+from .necks import KnowledgeLocalityNeck
+from .white_box import (
+    KnowledgeLocalityAttention,
+    LocalityInteractionNetwork,
+    PromptGenerator,
+    WhiteBox,
+)
 
-__all__ = ['BlackBox', 'TimmBlackBox']
+__all__ = [
+    'BlackBox',
+    'KnowledgeLocalityAttention',
+    'KnowledgeLocalityNeck',
+    'LOREFeatures',
+    'LOREHead',
+    'LOREViT',
+    'LocalityInteractionNetwork',
+    'MMPretrainBlackBox',
+    'OpenCLIPBlackBox',
+    'PromptGenerator',
+    'PromptedViT',
+    'PrototypeConstraintLoss',
+    'TimmBlackBox',
+    'WhiteBox',
+    'knowledge',
+]

@@ -1,0 +1,6 @@
+"""Backbones: a frozen ViT with prompts."""
+
+from .lore_vit import LOREFeatures, LOREViT
+from .prompted_vit import PromptedViT
+
+__all__ = ['LOREFeatures', 'LOREViT', 'PromptedViT']

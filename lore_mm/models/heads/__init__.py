@@ -1,0 +1,5 @@
+"""Heads."""
+
+from .lore_head import LOREHead
+
+__all__ = ['LOREHead']

@@ -1,0 +1,128 @@
+"""The classification head of LORE."""
+
+import torch
+import torch.nn.functional as F
+from mmpretrain.models.heads import ClsHead
+from mmpretrain.structures import DataSample
+from torch import Tensor, nn
+
+from lore_mm.registry import MODELS
+
+from ..backbones import LOREFeatures
+
+NEGATIVE_SOURCES = ('black_box', 'current')
+
+
+@MODELS.register_module()
+class LOREHead(ClsHead):
+    """Linear classifier on the scaled, normalised CLS token, with L_kp.
+
+    ``logits = W (scale * cls / ||cls||) + b``; the loss is the task loss plus
+    :class:`PrototypeConstraintLoss` wherever the features carry prototypes.
+
+    Args:
+        num_classes (int): K.
+        in_channels (int): Width of the CLS token after projection.
+        scale (float): Factor on the normalised token. Defaults to 100,
+            CLIP's logit scale, as in the released code.
+        negative_source (str): Where the predicted label p of Eq. (10) comes
+            from: ``black_box``, the Black Box's own prediction, put into the
+            samples by :class:`lore_mm.engine.hooks.NegativeLabelHook` before
+            training, or ``current``, the model's prediction in this step.
+        loss (dict): Task loss, built by mmpretrain. Defaults to
+            cross-entropy.
+        constraint (dict | None): The constraint; None leaves it out.
+        **kwargs: ``topk``, ``cal_acc``, ``init_cfg`` of mmpretrain's
+            ``ClsHead``.
+
+    Raises:
+        ValueError: ``num_classes`` below 1 or ``negative_source`` unknown.
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        scale: float = 100.0,
+        negative_source: str = 'black_box',
+        loss: dict | None = None,
+        constraint: dict | None = None,
+        **kwargs,
+    ) -> None:
+        kwargs.setdefault(
+            'init_cfg', dict(type='Normal', layer='Linear', std=0.01)
+        )
+        super().__init__(
+            loss=loss or dict(type='mmpretrain.CrossEntropyLoss'), **kwargs
+        )
+        if num_classes < 1:
+            raise ValueError(
+                f'num_classes must be at least 1, got {num_classes}.'
+            )
+        if negative_source not in NEGATIVE_SOURCES:
+            raise ValueError(
+                f'negative_source must be one of {NEGATIVE_SOURCES}, got '
+                f'{negative_source!r}.'
+            )
+        self.num_classes = num_classes
+        self.in_channels = in_channels
+        self.scale = scale
+        self.negative_source = negative_source
+        self.constraint = None
+        if constraint is not None:
+            self.constraint = MODELS.build(constraint)
+        self.fc = nn.Linear(in_channels, num_classes)
+
+    def pre_logits(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
+        """Scaled, normalised CLS token (B, in_channels)."""
+        if isinstance(feats, LOREFeatures):
+            cls_token = feats.cls_token
+        else:
+            cls_token = feats[-1]
+        return self.scale * F.normalize(cls_token.float(), dim=-1)
+
+    def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
+        """Logits (B, K)."""
+        return self.fc(self.pre_logits(feats))
+
+    def loss(
+        self,
+        feats: LOREFeatures | tuple[Tensor, ...],
+        data_samples: list[DataSample],
+        **kwargs,
+    ) -> dict[str, Tensor]:
+        """``loss_cls``, and ``loss_kp`` where there are prototypes.
+
+        Raises:
+            ValueError: ``negative_source='black_box'`` and a sample has no
+                ``negative_label``.
+        """
+        logits = self(feats)
+        losses = self._get_loss(logits, data_samples, **kwargs)
+        losses['loss_cls'] = losses.pop('loss')
+        prototypes = getattr(feats, 'prototypes', None)
+        if self.constraint is None or prototypes is None:
+            return losses
+        target = torch.cat([sample.gt_label for sample in data_samples])
+        losses['loss_kp'] = self.constraint(
+            feats.latent,
+            prototypes,
+            target.to(logits.device),
+            self._predicted(logits, data_samples),
+        )
+        return losses
+
+    def _predicted(
+        self, logits: Tensor, data_samples: list[DataSample]
+    ) -> Tensor:
+        """Labels p (B,) of Eq. (10)."""
+        if self.negative_source == 'current':
+            return logits.detach().argmax(-1)
+        labels = [sample.get('negative_label') for sample in data_samples]
+        if any(label is None for label in labels):
+            raise ValueError(
+                "negative_source='black_box' needs a negative_label in each "
+                "sample; add dict(type='lore_mm.NegativeLabelHook') to "
+                "custom_hooks, or set negative_source='current'."
+            )
+        return torch.as_tensor(labels, device=logits.device)

@@ -1,0 +1,5 @@
+"""Losses."""
+
+from .prototype_constraint import PrototypeConstraintLoss
+
+__all__ = ['PrototypeConstraintLoss']

@@ -1,0 +1,5 @@
+"""Necks."""
+
+from .knowledge_locality_neck import KnowledgeLocalityNeck
+
+__all__ = ['KnowledgeLocalityNeck']
