@@ -6,6 +6,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+# Resampled position embeddings that a Black Box keeps, one per input size.
+_MAX_GRIDS = 16
+
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
 
@@ -48,7 +51,7 @@ class BlackBox(nn.Module):
     def __init__(self, frozen: bool = True) -> None:
         super().__init__()
         self.frozen = frozen
-        self._fingerprint: str | None = None
+        self._positions: dict[tuple, Tensor] = {}
 
     def freeze(self) -> None:
         """Switch off gradients and training mode; call after the weights."""
@@ -105,7 +108,41 @@ class BlackBox(nn.Module):
             tokens = block(tokens)
         return self.norm(tokens)
 
-    # -- identity --------------------------------------------------------
+    # -- positions -------------------------------------------------------
+    @property
+    def position_table(self) -> Tensor:
+        """The position embeddings as they were trained."""
+        raise NotImplementedError
+
+    def resample_positions(self, grid: tuple[int, int]) -> Tensor:
+        """Position embeddings (1, ..., C) for the patch grid (h, w)."""
+        raise NotImplementedError
+
+    def positions(self, grid: tuple[int, int]) -> Tensor:
+        """:meth:`resample_positions`, once per grid while they are frozen."""
+        table = self.position_table
+        if table.requires_grad or table.is_inference():
+            return self.resample_positions(grid)
+        # loading weights, moving and casting must all be noticed
+        state = (table._version, table.data_ptr(), table.device, table.dtype)
+        key = (grid, *state)
+        if key not in self._positions:
+            if len(self._positions) >= _MAX_GRIDS:
+                self._positions.clear()
+            # a tensor made in inference mode could not be trained with
+            with torch.inference_mode(False), torch.no_grad():
+                self._positions[key] = self.resample_positions(grid)
+        return self._positions[key]
+
+    def check_img_size(self, img_size: int | tuple[int, int]) -> None:
+        """Raise ``ValueError`` unless ``img_size`` fits the patch size."""
+        sides = img_size if isinstance(img_size, Sequence) else (img_size,)
+        if any(side % self.patch_size or side < 1 for side in sides):
+            raise ValueError(
+                f'img_size must be a multiple of the patch size '
+                f'{self.patch_size}, got {img_size}.'
+            )
+
     def check_size(self, img: Tensor) -> None:
         """Raise ``ValueError`` unless H and W are multiples of the patch."""
         height, width = img.shape[-2:]
@@ -116,14 +153,18 @@ class BlackBox(nn.Module):
                 f'in the pipeline.'
             )
 
+    # -- identity --------------------------------------------------------
+    @property
+    def num_frozen(self) -> int:
+        """Number of weights that are not trained."""
+        return sum(p.numel() for p in self.parameters() if not p.requires_grad)
+
     def fingerprint(self) -> str:
         """SHA-256 over names, shapes, types and bytes of all weights.
 
-        Computed once for a frozen Black Box. Checkpoints carry it, so that a
-        White Box is never loaded beside another ViT.
+        Checkpoints carry it, so that a White Box is never loaded beside
+        another ViT. Takes a third of a second for a ViT-B.
         """
-        if self._fingerprint is not None and self.frozen:
-            return self._fingerprint
         digest = hashlib.sha256()
         for name, value in sorted(self.state_dict().items()):
             value = value.detach().cpu().contiguous()
@@ -131,8 +172,7 @@ class BlackBox(nn.Module):
                 f'{name}|{tuple(value.shape)}|{value.dtype}'.encode()
             )
             digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
-        self._fingerprint = digest.hexdigest()
-        return self._fingerprint
+        return digest.hexdigest()
 
     def describe(self) -> str:
         """Name of the class and of its weights, for messages."""

@@ -2,18 +2,21 @@
 
 import timm
 import torch
-from timm.layers import resample_abs_pos_embed
+from timm.data import resolve_model_data_config
+from timm.layers import PatchEmbed, resample_abs_pos_embed
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
 
 from .base import BlackBox
-from .weights import load_weights, strict_load
+from .weights import check_sources, load_weights, native_grid, strict_load
 
 # timm names of CLIP towers carry `_clip_`; their `head` is the projection
-# into the image-text space, not a classifier.
-_CLIP_TAG = '_clip_'
+# into the image-text space, not a classifier, unless the tag says fine-tuned.
+_CLIP_NAME = '_clip_'
+_FINE_TUNED = 'ft'
 
 
 @MODELS.register_module()
@@ -28,17 +31,18 @@ class TimmBlackBox(BlackBox):
         checkpoint (str, optional): A local file instead: safetensors, or a
             torch file that loads with ``weights_only=True``. Keys must match
             but for a classifier, which is dropped. Defaults to None.
-        img_size (int | tuple[int, int]): Input size that random weights are
-            made for. Loaded weights keep their own grid of positions, which
-            is resampled to each input's size. Defaults to 224.
+        img_size (int | tuple[int, int]): Input size (h, w) that random
+            weights are made for. Loaded weights keep their own grid of
+            positions, which is resampled to each input's size. Defaults to
+            224.
         projection (bool, optional): Keep ``head`` as the CLS projection.
             Defaults to None: True for CLIP towers.
         frozen (bool): See :class:`BlackBox`. Defaults to True.
         **kwargs: Passed to :func:`timm.create_model`.
 
     Raises:
-        ValueError: Not a plain ViT, or ``pretrained`` and ``checkpoint``
-            given together.
+        ValueError: Not a plain ViT, ``img_size`` is no multiple of the patch,
+            or ``pretrained`` and ``checkpoint`` are given together.
         RuntimeError: A key of the checkpoint is unexpected or missing.
     """
 
@@ -53,61 +57,35 @@ class TimmBlackBox(BlackBox):
         **kwargs,
     ) -> None:
         super().__init__(frozen)
-        if pretrained and checkpoint:
-            raise ValueError(
-                'pretrained=True and checkpoint are two sources of weights, '
-                f'give one; got checkpoint={checkpoint!r}.'
-            )
+        check_sources(pretrained, checkpoint)
         self.model_name = model_name
         if projection is None:
-            projection = _CLIP_TAG in model_name
-        if not projection:
-            kwargs.setdefault('num_classes', 0)
+            projection = _has_projection(model_name, pretrained)
         state = load_weights(checkpoint) if checkpoint else None
-        if not pretrained:
+        if not projection:
+            kwargs['num_classes'] = 0
+        elif state is not None and 'head.weight' in state:
+            kwargs.setdefault('num_classes', len(state['head.weight']))
+        if not pretrained:  # the hub's weights bring their own size
             kwargs['img_size'] = img_size
-        if state is not None:
-            self._keep_native_grid(state, kwargs)
-        self.model = self._create(model_name, pretrained, kwargs)
-        if state is not None:
-            strict_load(
-                self.model,
-                state,
-                checkpoint,
-                drop=() if projection else ('head.', 'head_dist.', 'fc_norm.'),
-            )
+        self.model = _create(model_name, pretrained, kwargs)
         self._read_facts(projection)
-        self._pos_embeds: dict[tuple[int, int], Tensor] = {}
+        if state is not None:
+            self._load(state, checkpoint)
+        elif not pretrained:
+            self.check_img_size(img_size)
         self.freeze()
 
-    @staticmethod
-    def _create(
-        model_name: str, pretrained: bool, kwargs: dict
-    ) -> VisionTransformer:
-        """Build the ViT; ``dynamic_img_size`` opens all input sizes."""
-        model = timm.create_model(
-            model_name, pretrained=pretrained, dynamic_img_size=True, **kwargs
-        )
-        if not isinstance(model, VisionTransformer):
-            raise ValueError(
-                f'model_name must be a timm VisionTransformer, {model_name!r} '
-                f'is a {type(model).__name__}.'
-            )
-        if model.cls_token is None or model.pos_embed is None:
-            raise ValueError(
-                f'{model_name!r} has no CLS token or no position embedding.'
-            )
-        return model
-
-    @staticmethod
-    def _keep_native_grid(state: dict[str, Tensor], kwargs: dict) -> None:
-        """Set ``img_size`` to the square grid the weights were trained at."""
-        weight = state.get('patch_embed.proj.weight')
-        pos_embed = state.get('pos_embed')
-        if weight is None or pos_embed is None:
-            return  # strict_load names what is missing
-        side = int(pos_embed.shape[1] ** 0.5)
-        kwargs['img_size'] = side * weight.shape[-1]
+    def _load(self, state: dict[str, Tensor], checkpoint: str) -> None:
+        """Load weights at the size they were trained at."""
+        if 'pos_embed' in state:  # strict_load names what is missing
+            number = state['pos_embed'].shape[1] - self._num_prefix_positions
+            patch_embed = self.model.patch_embed
+            grid = native_grid(number, patch_embed.grid_size, checkpoint)
+            size = tuple(side * self.patch_size for side in grid)
+            self.model.set_input_size(img_size=size)
+        drop = () if self.has_projection else ('head.', 'head_dist.')
+        strict_load(self.model, state, checkpoint, drop)
 
     def _read_facts(self, projection: bool) -> None:
         model = self.model
@@ -118,9 +96,10 @@ class TimmBlackBox(BlackBox):
         self.num_prefix_tokens = model.num_prefix_tokens
         self.has_pre_norm = not isinstance(model.norm_pre, nn.Identity)
         self.has_projection = projection
-        head = model.head if projection else None
-        self.out_dims = head.out_features if head else self.embed_dims
-        data = timm.data.resolve_model_data_config(model)
+        self.out_dims = (
+            model.head.out_features if projection else self.embed_dims
+        )
+        data = resolve_model_data_config(model)
         self.mean = tuple(255.0 * value for value in data['mean'])
         self.std = tuple(255.0 * value for value in data['std'])
 
@@ -139,35 +118,37 @@ class TimmBlackBox(BlackBox):
     def embed(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
         """See :meth:`BlackBox.embed`; equal to timm's ``_pos_embed``."""
         model = self.model
-        batch = patches.shape[0]
-        prefix = [model.cls_token.expand(batch, -1, -1)]
-        if model.reg_token is not None:
-            prefix.append(model.reg_token.expand(batch, -1, -1))
-        if getattr(model, 'dist_token', None) is not None:
-            prefix.append(model.dist_token.expand(batch, -1, -1))
-        pos_embed = self._pos_embed(grid)
+        prefix = [model.cls_token]
+        if isinstance(model, VisionTransformerDistilled):
+            prefix.append(model.dist_token)
+        elif model.reg_token is not None:
+            prefix.append(model.reg_token)
+        prefix = [token.expand(len(patches), -1, -1) for token in prefix]
+        positions = self.positions(grid)
         if model.no_embed_class:
-            return torch.cat([*prefix, patches + pos_embed], dim=1)
-        return torch.cat([*prefix, patches], dim=1) + pos_embed
+            tokens = torch.cat([*prefix, patches + positions], dim=1)
+        else:
+            tokens = torch.cat([*prefix, patches], dim=1) + positions
+        return model.pos_drop(tokens)
 
-    def _pos_embed(self, grid: tuple[int, int]) -> Tensor:
-        """Positions for ``grid``, kept while the weights cannot change."""
-        model = self.model
-        if not self.frozen:
-            return self._resample(grid)
-        cached = self._pos_embeds.get(grid)
-        if cached is None or cached.device != model.pos_embed.device:
-            cached = self._pos_embeds[grid] = self._resample(grid)
-        return cached
+    @property
+    def position_table(self) -> Tensor:
+        """See :attr:`BlackBox.position_table`."""
+        return self.model.pos_embed
 
-    def _resample(self, grid: tuple[int, int]) -> Tensor:
+    @property
+    def _num_prefix_positions(self) -> int:
+        """Positions that belong to prefix tokens."""
         model = self.model
-        prefix = 0 if model.no_embed_class else model.num_prefix_tokens
+        return 0 if model.no_embed_class else model.num_prefix_tokens
+
+    def resample_positions(self, grid: tuple[int, int]) -> Tensor:
+        """See :meth:`BlackBox.resample_positions`."""
         return resample_abs_pos_embed(
-            model.pos_embed,
+            self.model.pos_embed,
             new_size=grid,
-            old_size=model.patch_embed.grid_size,
-            num_prefix_tokens=prefix,
+            old_size=self.model.patch_embed.grid_size,
+            num_prefix_tokens=self._num_prefix_positions,
         )
 
     def pre_norm(self, tokens: Tensor) -> Tensor:
@@ -185,3 +166,46 @@ class TimmBlackBox(BlackBox):
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
         return f'{type(self).__name__}({self.model_name})'
+
+
+def _has_projection(model_name: str, pretrained: bool) -> bool:
+    """Whether ``head`` is CLIP's projection and not a classifier."""
+    if _CLIP_NAME not in model_name:
+        return False
+    tag = model_name.partition('.')[2]
+    if not tag and pretrained:
+        cfg = timm.get_pretrained_cfg(model_name)
+        tag = cfg.tag if cfg else tag
+    return _FINE_TUNED not in tag.split('_')
+
+
+def _create(
+    model_name: str, pretrained: bool, kwargs: dict
+) -> VisionTransformer:
+    """Build a plain ViT; ``dynamic_img_size`` opens all input sizes."""
+    kwargs = {'dynamic_img_size': True, **kwargs}
+    model = timm.create_model(model_name, pretrained=pretrained, **kwargs)
+    # a subclass might embed or order its tokens in another way
+    if type(model) not in (VisionTransformer, VisionTransformerDistilled):
+        raise ValueError(
+            f'model_name must be a timm VisionTransformer, {model_name!r} is '
+            f'a {type(model).__name__}.'
+        )
+    faults = {
+        'no CLS token': model.cls_token is None,
+        'no position embedding': model.pos_embed is None,
+        'no plain patch embedding': type(model.patch_embed) is not PatchEmbed,
+        'patches dropped at random': not isinstance(
+            model.patch_drop, nn.Identity
+        ),
+    }
+    faults = [name for name, found in faults.items() if found]
+    height, width = model.patch_embed.patch_size
+    if height != width:
+        faults.append(f'patches of {height} x {width}')
+    if faults:
+        raise ValueError(
+            f'{model_name!r} is not the plain ViT that a Black Box needs: it '
+            f'has {", ".join(faults)}.'
+        )
+    return model
