@@ -75,6 +75,11 @@ class PromptedBackbone(BaseBackbone):
         self.embed_dims = black_box.embed_dims
         self._constants: dict[int, tuple] = {}
 
+    def train(self, mode: bool = True) -> 'PromptedBackbone':
+        """As in torch; mmpretrain's backbones return None here."""
+        super().train(mode)
+        return self
+
     # -- blocks ----------------------------------------------------------
     def run_blocks(
         self,
