@@ -76,8 +76,13 @@ class PromptedBackbone(BaseBackbone):
         self._constants: dict[int, tuple] = {}
 
     def train(self, mode: bool = True) -> 'PromptedBackbone':
-        """As in torch; mmpretrain's backbones return None here."""
+        """Set the mode; mmpretrain's backbones do not return themselves.
+
+        Constants are dropped: mmengine's EMAHook writes to parameters in a
+        way that :func:`versions` does not see, before it sets the mode.
+        """
         super().train(mode)
+        self._constants.clear()
         return self
 
     # -- blocks ----------------------------------------------------------
@@ -168,7 +173,11 @@ class PromptedBackbone(BaseBackbone):
             prompts.shared.device.type
         ):
             return compute()
-        key = versions([prompts.shared, view.qkv_weight])
+        sources = [prompts.shared, view.qkv_weight]
+        sources += view.norm1.parameters()
+        if view.qkv_bias is not None:
+            sources.append(view.qkv_bias)
+        key = versions(sources)
         if self._constants.get(index, (None,))[0] != key:
             self._constants[index] = (key, compute())
         return self._constants[index][1]

@@ -1,10 +1,11 @@
 """Norms over tokens, channels last, and linear maps folded with them."""
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_reduce
 
 NORMS = ('batch', 'layer', 'none')
 
@@ -85,11 +86,12 @@ class TokenBatchNorm(nn.BatchNorm1d):
         """Statistics over the rows of all processes, differentiable."""
         rows32 = rows.float()
         count = rows32.new_full((1,), float(len(rows32)))
-        sums = torch.cat([rows32.sum(0), (rows32**2).sum(0), count])
-        sums = all_reduce(sums)
+        sums = _SumOverProcesses.apply(torch.cat([rows32.sum(0), count]))
         total = sums[-1]
-        mean, square = (sums[:-1] / total).chunk(2)
-        var = square - mean**2
+        mean = sums[:-1] / total
+        # Not as mean of squares minus squared mean, which cancels: few rows
+        # and small variances are common here.
+        var = _SumOverProcesses.apply(((rows32 - mean) ** 2).sum(0)) / total
         with torch.no_grad():
             self.num_batches_tracked += 1
             rate = self.momentum
@@ -100,6 +102,22 @@ class TokenBatchNorm(nn.BatchNorm1d):
             self.running_var.lerp_(unbiased, rate)
         out = (rows32 - mean) * torch.rsqrt(var + self.eps)
         return (out * self.weight + self.bias).to(rows.dtype)
+
+
+class _SumOverProcesses(torch.autograd.Function):
+    """Sum over all processes; the gradients are summed likewise."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        x = x.clone()
+        dist.all_reduce(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        grad = grad.clone()
+        dist.all_reduce(grad)
+        return grad
 
 
 def build_norm(kind: str, dims: int) -> nn.Module:
@@ -122,7 +140,7 @@ class LinearNorm(nn.Module):
 
     Tokens are channels last, so the convolution is a linear map. In eval mode
     without gradients a batch norm is folded into it; the folded weights are
-    kept until a weight changes.
+    kept until a weight changes or the mode is set.
 
     Args:
         in_dims (int): Input channels.
@@ -157,6 +175,15 @@ class LinearNorm(nn.Module):
         nn.init.kaiming_normal_(self.weight)
         if self.bias is not None:
             nn.init.zeros_(self.bias)
+
+    def train(self, mode: bool = True) -> 'LinearNorm':
+        """Set the mode; drop the folded weights.
+
+        Writing to ``parameter.data``, as mmengine's EMAHook does before each
+        validation, changes a weight unseen by :func:`versions`.
+        """
+        self._folded = None
+        return super().train(mode)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dims) to (..., out_dims)."""
@@ -208,7 +235,10 @@ def grouped_linear(
 
 
 def versions(tensors: list[Tensor]) -> tuple:
-    """A key that changes when any tensor is written to or replaced."""
+    """A key that changes when any tensor is written to or replaced.
+
+    Not when it is written to through ``.data``.
+    """
     return tuple(
         (t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors
     )
