@@ -26,7 +26,9 @@ def knn_indices(
     features = features.detach().float()  # an index carries no gradient
     if normalize:
         features = F.normalize(features, dim=-1)
-    inner = features @ features.transpose(1, 2)  # (B, N, N)
+    # Autocast would round near neighbours to the same distance.
+    with torch.autocast(features.device.type, enabled=False):
+        inner = features @ features.transpose(1, 2)  # (B, N, N)
     square = (features**2).sum(-1)
     # ||i - j||^2 without its row constant ||i||^2: the order is the same
     score = 2 * inner - square[:, None, :]  # (B, N, N)

@@ -45,7 +45,8 @@ class KnowledgeLocalityAttention(nn.Module):
         score_scale (float): Factor on the scores of ``released``.
 
     Raises:
-        ValueError: ``preset`` unknown, or heads that do not divide ``d``.
+        ValueError: ``preset`` unknown, heads that do not divide ``d``, or
+            ``top`` below 1.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class KnowledgeLocalityAttention(nn.Module):
             raise ValueError(
                 f"num_heads must be 1 in preset 'released', got {num_heads}."
             )
-        if embed_dims % num_heads:
+        if num_heads < 1 or embed_dims % num_heads:
             raise ValueError(
                 f'num_heads must divide {embed_dims}, got {num_heads}.'
             )
+        if top < 1:
+            raise ValueError(f'top must be at least 1, got {top}.')
         self.preset = preset
         self.top = top
         self.num_heads = num_heads
