@@ -193,9 +193,10 @@ def _keep_grid(
     vision_cfg: dict, state: dict[str, Tensor], checkpoint: str
 ) -> None:
     """Set ``image_size`` to the size the weights were trained at."""
-    if 'positional_embedding' not in state:
+    weight = state.get('conv1.weight')
+    if weight is None or 'positional_embedding' not in state:
         return  # strict_load names what is missing
-    patch, size = vision_cfg['patch_size'], vision_cfg['image_size']
+    patch, size = weight.shape[-1], vision_cfg['image_size']
     sides = (size, size) if isinstance(size, int) else size
     number = len(state['positional_embedding']) - 1  # without the CLS token
     other = (sides[0] // patch, sides[1] // patch)

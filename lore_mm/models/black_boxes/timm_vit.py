@@ -184,7 +184,12 @@ def _create(
 ) -> VisionTransformer:
     """Build a plain ViT; ``dynamic_img_size`` opens all input sizes."""
     kwargs = {'dynamic_img_size': True, **kwargs}
-    model = timm.create_model(model_name, pretrained=pretrained, **kwargs)
+    try:
+        model = timm.create_model(model_name, pretrained=pretrained, **kwargs)
+    except TypeError as error:  # an argument that the class does not have
+        raise ValueError(
+            f'timm cannot make a VisionTransformer of {model_name!r}: {error}.'
+        ) from error
     # a subclass might embed or order its tokens in another way
     if type(model) not in (VisionTransformer, VisionTransformerDistilled):
         raise ValueError(

@@ -44,9 +44,7 @@ OPEN_CLIP_CFG = dict(
     ),
 )
 
-ARCH = dict(
-    embed_dims=48, num_layers=3, num_heads=4, feedforward_channels=96
-)
+ARCH = dict(embed_dims=48, num_layers=3, num_heads=4, feedforward_channels=96)
 MMPRETRAIN = {
     'mm-vit': dict(type='VisionTransformer', patch_size=8),
     'mm-clip': dict(type='VisionTransformer', patch_size=8, pre_norm=True),
