@@ -1,5 +1,21 @@
-"""Hooks and runner pieces."""
+"""Runner, hooks and files of a training."""
 
 from . import hooks
+from .config_keys import ConfigError, check_config_keys, known_config_keys
+from .files import CheckpointError, latest_checkpoint, safe_load_checkpoint
+from .optim import BFloat16OptimWrapper
+from .runner import LORERunner
+from .trained_weights import load_trained_weights
 
-__all__ = ['hooks']
+__all__ = [
+    'BFloat16OptimWrapper',
+    'CheckpointError',
+    'ConfigError',
+    'LORERunner',
+    'check_config_keys',
+    'hooks',
+    'known_config_keys',
+    'latest_checkpoint',
+    'load_trained_weights',
+    'safe_load_checkpoint',
+]

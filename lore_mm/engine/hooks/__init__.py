@@ -1,0 +1,26 @@
+"""Hooks."""
+
+from .class_embedding_hook import ClassEmbeddingHook
+from .epoch_seed_hook import EpochSeedHook
+from .finite_loss_hook import FiniteLossHook, InvalidLossError
+from .head_warm_start_hook import HeadWarmStartHook
+from .negative_label_hook import NegativeLabelHook
+from .norm_statistics_hook import NormStatisticsHook
+from .run_summary_hook import RunSummaryHook
+from .safe_checkpoint_hook import SafeCheckpointHook
+from .trained_weights_hook import TrainedWeightsHook
+
+__all__ = [
+    'ClassEmbeddingHook',
+    'ClassEmbeddingHook',
+    'EpochSeedHook',
+    'FiniteLossHook',
+    'HeadWarmStartHook',
+    'InvalidLossError',
+    'NegativeLabelHook',
+    'NormStatisticsHook',
+    'NormStatisticsHook',
+    'RunSummaryHook',
+    'SafeCheckpointHook',
+    'TrainedWeightsHook',
+]

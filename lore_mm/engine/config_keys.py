@@ -1,0 +1,84 @@
+"""Refuse misspelt keys of a config before anything is built."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+
+from mmengine.runner import Runner
+
+# Keys that mmengine and mmpretrain's tools read beside Runner's arguments.
+_READ_ELSEWHERE = {
+    'activation_checkpointing',
+    'compile',
+    'custom_imports',
+    'efficient_conv_bn_eval',
+    'env_variables',
+    'find_unused_parameters',
+    'gpu_ids',
+    'model_wrapper_cfg',
+    'runner_type',
+    'sync_bn',
+    'tta_model',
+    'tta_pipeline',
+    'vis_backends',
+}
+
+# Helper variables that the base configs of this package and of the OpenMMLab
+# projects use to build other values; nothing reads them from the config.
+_HELPERS = {
+    'bgr_mean',
+    'bgr_std',
+    'class_names',
+    'crop_size',
+    'data_root',
+    'dataset',
+    'dataset_type',
+    'img_size',
+    'max_epochs',
+    'num_classes',
+    'template',
+    'templates',
+    'test_pipeline',
+    'train_pipeline',
+    'val_pipeline',
+}
+
+
+class ConfigError(ValueError):
+    """A config that cannot be run."""
+
+
+def known_config_keys() -> set[str]:
+    """All top-level keys that a config may have."""
+    arguments = set(inspect.signature(Runner.__init__).parameters)
+    return (arguments - {'self', 'cfg'}) | _READ_ELSEWHERE | _HELPERS
+
+
+def check_config_keys(cfg: Mapping) -> None:
+    """Check the top-level keys of a config.
+
+    mmengine's ``Runner.from_cfg`` passes over a key that it does not know, so
+    that ``optim_wraper`` trains with another optimizer, or none. Misspelt
+    keys further down reach a constructor, which names them itself.
+
+    Args:
+        cfg (Mapping): A config, with all its bases and options merged.
+
+    Raises:
+        ConfigError: A key is unknown. Own helper variables are allowed when
+            their names start with an underscore.
+    """
+    known = known_config_keys()
+    unknown = [key for key in cfg if key not in known and key[:1] != '_']
+    if not unknown:
+        return
+    named = []
+    for key in unknown:
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+        named.append(
+            f'{key!r} (did you mean {near[0]!r}?)' if near else repr(key)
+        )
+    raise ConfigError(
+        f'unknown config key {", ".join(named)}; start the name of a helper '
+        f'variable with an underscore.'
+    )

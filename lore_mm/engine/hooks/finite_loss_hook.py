@@ -1,0 +1,77 @@
+"""Stop a run whose loss is no longer a number."""
+
+import torch
+from mmengine.dist import all_reduce
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from lore_mm.registry import HOOKS
+
+
+class InvalidLossError(RuntimeError):
+    """The loss became NaN or infinite."""
+
+
+@HOOKS.register_module()
+class FiniteLossHook(Hook):
+    """Average the logged losses over processes; stop if one is not finite.
+
+    mmengine logs the losses of the first process alone. Averaged, the log of
+    several processes is that of one process with the whole batch, and all
+    processes stop together. Weights that a NaN has reached are not saved.
+
+    Args:
+        interval (int): Iterations between two checks. Each check waits for
+            the device. Defaults to 1.
+    """
+
+    # Before the hook that hands the losses to the log.
+    priority = 'HIGHEST'
+
+    def __init__(self, interval: int = 1) -> None:
+        if interval < 1:
+            raise ValueError(f'interval must be at least 1, got {interval}.')
+        self.interval = interval
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """Average ``outputs`` in place, and check them.
+
+        Raises:
+            InvalidLossError: A logged loss is NaN or infinite.
+        """
+        if not outputs:
+            return
+        values = torch.stack(
+            [torch.as_tensor(v).detach().float() for v in outputs.values()]
+        )
+        all_reduce(values, op='mean')
+        outputs.update(zip(outputs, values, strict=True))
+        if not self.every_n_train_iters(runner, self.interval):
+            return
+        if not values.isfinite().all():
+            raise InvalidLossError(self._message(runner, outputs))
+
+    @staticmethod
+    def _message(runner: Runner, outputs: dict) -> str:
+        terms = ', '.join(f'{k}={float(v):.4g}' for k, v in outputs.items())
+        rates = ', '.join(
+            sorted(
+                {
+                    f'{lr[0]:.3g}'
+                    for lr in runner.optim_wrapper.get_lr().values()
+                }
+            )
+        )
+        last = runner.message_hub.runtime_info.get('last_ckpt', 'none')
+        return (
+            f'the loss is not finite at epoch {runner.epoch + 1}, iteration '
+            f'{runner.iter + 1}: {terms}; learning rate {rates}. Last '
+            f'checkpoint before it: {last}. Lower the learning rate, clip '
+            f'gradients (optim_wrapper.clip_grad), or look at the inputs.'
+        )

@@ -1,0 +1,74 @@
+"""Say what is trained, and where it went."""
+
+import sys
+from pathlib import Path
+
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from lore_mm.registry import HOOKS
+from lore_mm.utils.paths import config_roots
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Numbers of trainable and of all parameters of ``model``."""
+    sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    return sum(n for n, trains in sizes if trains), sum(n for n, _ in sizes)
+
+
+@HOOKS.register_module()
+class RunSummaryHook(Hook):
+    """Log the share of trained weights first, and the way to test last.
+
+    First: ``trainable 2,345 of 85,801,000 parameters (0.00 %)``. Last: where
+    the best checkpoint is, and the command that tests it.
+    """
+
+    # After the last checkpoint was saved.
+    priority = 'LOWEST'
+
+    def before_train(self, runner: Runner) -> None:
+        """Log how much of the model is trained."""
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        trained, total = count_parameters(model)
+        runner.logger.info(
+            f'trainable {trained:,} of {total:,} parameters '
+            f'({100 * trained / max(total, 1):.2f} %)'
+        )
+
+    def after_train(self, runner: Runner) -> None:
+        """Log where the checkpoint to test is, and how."""
+        info = runner.message_hub.runtime_info
+        best, last = info.get('best_ckpt'), info.get('last_ckpt')
+        checkpoint = best or last
+        if checkpoint is None:
+            return
+        if best:
+            score = info.get('best_score')
+            runner.logger.info(f'Best checkpoint ({score:.4f}): {best}')
+        runner.logger.info(f'Last checkpoint: {last}')
+        config = Path(runner.work_dir, _config_name(runner))
+        runner.logger.info(
+            f'Test it with: {Path(sys.executable).name} '
+            f'{_tool("test.py")} {config} {checkpoint}'
+        )
+
+
+def _config_name(runner: Runner) -> str:
+    """Name under which the runner wrote its config to the work folder."""
+    if runner.cfg.filename is not None:
+        return Path(runner.cfg.filename).name
+    return f'{runner.timestamp}.py'
+
+
+def _tool(name: str) -> Path:
+    """Where the tools are: in the checkout, or in the installed package."""
+    here, *packaged = config_roots()
+    for root in packaged:
+        path = root / 'tools' / name
+        if path.is_file():
+            return path.relative_to(here) if here in path.parents else path
+    return Path('tools', name)

@@ -1,0 +1,174 @@
+"""Checkpoints of the trained part, loaded strictly."""
+
+from collections.abc import Sequence
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
+from mmengine.runner import Runner
+from torch import Tensor, nn
+
+from lore_mm.engine.files import CheckpointError
+from lore_mm.engine.plain import (
+    pack_message_hub,
+    to_plain,
+    unpack_message_hub,
+)
+from lore_mm.engine.trained_weights import (
+    black_box_facts,
+    check_black_boxes,
+    check_classes,
+    children_of,
+    drop_frozen,
+    fit_state_dict,
+    pop_state,
+)
+from lore_mm.registry import HOOKS
+
+_BACKBONE = 'backbone'
+
+
+@HOOKS.register_module()
+class TrainedWeightsHook(Hook):
+    """Save what was trained, with its config; load only what fits.
+
+    A saved checkpoint holds every tensor of the model (batch-norm statistics,
+    class embeddings and the head among them) but those of a frozen Black Box,
+    whose name and fingerprint it holds instead; plain types throughout, so
+    that it is read with ``weights_only=True``.
+
+    A loaded checkpoint is refused with a
+    :class:`~lore_mm.engine.CheckpointError` if it was trained beside another
+    Black Box, or if any trained tensor is missing, unexpected or of another
+    shape. Children of the model that it holds and the model lacks, such as
+    the head when a retriever takes over a classifier's backbone, are left out
+    with a line in the log. To test or resume, the classes must agree too.
+    When ``load_from`` starts a training on other classes, the backbone is
+    taken over and the rest starts afresh, with a line in the log.
+
+    Args:
+        load_modules (Sequence[str], optional): Children of the model that a
+            training's ``load_from`` takes over, for example ``['backbone']``.
+            Defaults to None: all, or the backbone where the classes differ.
+    """
+
+    # After hooks that put tensors of their own into the checkpoint.
+    priority = 'LOWEST'
+
+    def __init__(self, load_modules: Sequence[str] | None = None) -> None:
+        self.load_modules = load_modules
+
+    # -- saving ----------------------------------------------------------
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Drop the frozen tensors; make the rest plain."""
+        if not is_main_process():
+            return
+        model = _unwrap(runner.model)
+        meta = checkpoint['meta']
+        meta['black_box'] = black_box_facts(model)
+        meta['classes'] = _classes(runner.train_dataloader.dataset)
+        checkpoint['state_dict'] = drop_frozen(checkpoint['state_dict'], model)
+        hub, left_out = pack_message_hub(checkpoint['message_hub'])
+        checkpoint['message_hub'] = hub
+        if left_out:
+            runner.logger.warning(
+                f'not saved, as they are no plain values: the run-time '
+                f'entries {", ".join(left_out)} of the message hub.'
+            )
+        for name in set(checkpoint) - {'state_dict', 'message_hub'}:
+            try:
+                checkpoint[name] = to_plain(checkpoint[name])
+            except TypeError as error:
+                raise CheckpointError(
+                    f'{name!r} cannot be saved: {error}; a checkpoint holds '
+                    f'tensors and plain types only.'
+                ) from error
+
+    # -- loading ---------------------------------------------------------
+    def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check ``checkpoint`` and complete it with the frozen tensors."""
+        model = _unwrap(runner.model)
+        state = pop_state(checkpoint)
+        meta = checkpoint.setdefault('meta', {})
+        resuming = getattr(runner, '_resume', False)
+        if resuming:
+            _check_training_state(checkpoint)
+        modules = self._modules(runner, model, state, meta, resuming)
+        check_black_boxes(meta.get('black_box', {}), model, state)
+        checkpoint['state_dict'] = fit_state_dict(state, model, modules)
+        if 'message_hub' in checkpoint:
+            checkpoint['message_hub'] = unpack_message_hub(
+                checkpoint['message_hub']
+            )
+
+    def _modules(
+        self,
+        runner: Runner,
+        model: nn.Module,
+        state: dict[str, Tensor],
+        meta: dict,
+        resuming: bool,
+    ) -> list[str]:
+        """Children of the model that the checkpoint fills."""
+        saved = children_of(state)
+        own = children_of(model.state_dict())
+        left = [name for name in saved if name not in own]
+        if left:
+            runner.logger.info(
+                f'left out of the checkpoint, as the model has none: '
+                f'{", ".join(left)}.'
+            )
+        training = isinstance(
+            runner.optim_wrapper, OptimWrapper | OptimWrapperDict
+        )
+        dataset = _dataset(runner, training)
+        theirs, ours = meta.get('classes'), _classes(dataset)
+        if training and not resuming:
+            if self.load_modules is not None:
+                return list(self.load_modules)
+            if theirs and ours and theirs != ours and _BACKBONE in own:
+                runner.logger.info(
+                    f'the checkpoint has {len(theirs)} classes, the data '
+                    f'{len(ours)}, not the same: the {_BACKBONE} is taken '
+                    f'over, the rest of the model starts afresh.'
+                )
+                return [_BACKBONE]
+        elif any(name in saved and name != _BACKBONE for name in own):
+            check_classes(theirs, ours)
+        return own
+
+
+def _unwrap(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
+def _dataset(runner: Runner, training: bool) -> object:
+    """The data set that the loaded model is trained or tested on."""
+    if training:
+        return runner.train_dataloader.dataset
+    # A loop that is not run is still a config, or None.
+    for loop in (runner._test_loop, runner._val_loop):
+        if hasattr(loop, 'dataloader'):
+            return loop.dataloader.dataset
+    return None
+
+
+def _classes(dataset: object) -> list[str] | None:
+    """Class names that the data set gives, if any."""
+    metainfo = getattr(dataset, 'metainfo', None) or {}
+    classes = metainfo.get('classes')
+    return None if classes is None else [str(name) for name in classes]
+
+
+def _check_training_state(checkpoint: dict) -> None:
+    """A best checkpoint holds no optimizer: training cannot go on from it."""
+    lacking = [
+        name for name in ('optimizer', 'message_hub') if name not in checkpoint
+    ]
+    if lacking:
+        raise CheckpointError(
+            f'the checkpoint holds no {" and no ".join(lacking)} to resume '
+            f'from (a best_*.pth is for testing); resume from the last '
+            f'checkpoint, or start anew with load_from.'
+        )

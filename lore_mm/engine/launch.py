@@ -1,0 +1,237 @@
+"""What tools/train.py and tools/test.py share."""
+
+import argparse
+import errno
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.logging import MMLogger
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from torch import Tensor
+
+from lore_mm.utils import find_config
+
+from .config_keys import ConfigError
+from .files import CheckpointError, latest_checkpoint, replace_when_done
+from .hooks.finite_loss_hook import InvalidLossError
+from .plain import to_plain
+
+_LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+
+# Failures that a user can act on: shown as one line.
+_EXPECTED = (ValueError, OSError, CheckpointError, InvalidLossError)
+
+# What a failure reads like whose cause is a key or a type of the config.
+_REGISTRY_MARKS = ('__init__() ', 'registry. Please check')
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def add_common_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options that training and testing share."""
+    parser.add_argument(
+        '--work-dir',
+        help='folder for logs and checkpoints '
+        '(default: work_dirs/<name of the config>)',
+    )
+    parser.add_argument(
+        '--amp',
+        action='store_true',
+        help='mixed precision; bfloat16 where there is no GPU',
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override keys of the config: a.b=1 c="[1,2]"',
+    )
+    parser.add_argument(
+        '--launcher',
+        choices=_LAUNCHERS,
+        default='none',
+        help='how the processes were started',
+    )
+    # Given by torch.distributed.launch; torchrun sets LOCAL_RANK instead.
+    parser.add_argument(
+        '--local_rank',
+        '--local-rank',
+        type=int,
+        default=0,
+        help=argparse.SUPPRESS,
+    )
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """Read ``args.config`` and merge the shared options into it.
+
+    Raises:
+        FileNotFoundError: No such config; the message names near matches.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    path = find_config(args.config)
+    cfg = Config.fromfile(path)
+    cfg.launcher = args.launcher
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs', path.stem))
+    return cfg
+
+
+def finish_config(cfg: Config, args: argparse.Namespace) -> None:
+    """Fill in what data loaders need; ``--cfg-options`` come last."""
+    for name in ('train', 'val', 'test'):
+        loader = cfg.get(f'{name}_dataloader')
+        if loader is not None:
+            _complete_loader(loader, cfg, training=name == 'train')
+    if args.cfg_options:
+        cfg.merge_from_dict(args.cfg_options)
+
+
+def _complete_loader(loader: ConfigDict, cfg: Config, training: bool) -> None:
+    """Defaults of a data loader's config, as mmpretrain's tools set them."""
+    loader.setdefault('pin_memory', torch.cuda.is_available())
+    # Workers that live on carry random state over epochs: a resumed training
+    # would not repeat it. EpochSeedHook seeds those that start anew.
+    workers = loader.get('num_workers', 0)
+    loader.setdefault('persistent_workers', bool(workers) and not training)
+    if cfg.get('default_scope') == 'mmpretrain':
+        loader.setdefault('collate_fn', dict(type='default_collate'))
+
+
+def apply_train_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge the options of tools/train.py into a config."""
+    if args.no_validate:
+        for name in ('val_cfg', 'val_dataloader', 'val_evaluator'):
+            cfg[name] = None
+    if args.seed is not None:
+        cfg.setdefault('randomness', {})
+        cfg.randomness.seed = args.seed
+    if args.amp and torch.cuda.is_available():
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+    elif args.amp:
+        cfg.optim_wrapper.type = 'lore_mm.BFloat16OptimWrapper'
+    if args.auto_scale_lr:
+        if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
+            raise ConfigError(
+                '--auto-scale-lr needs the batch size that the learning rate '
+                'was chosen for: auto_scale_lr=dict(base_batch_size=...).'
+            )
+        cfg.auto_scale_lr.enable = True
+    finish_config(cfg, args)
+    # After the options, which may change the folder.
+    if args.resume == 'auto':
+        _resume_newest(cfg)
+    elif args.resume is not None:
+        cfg.resume, cfg.load_from = True, args.resume
+
+
+def _resume_newest(cfg: Config) -> None:
+    """Resume the newest checkpoint; without one ``load_from`` still counts."""
+    newest = latest_checkpoint(cfg.work_dir)
+    if newest is not None:
+        cfg.load_from = str(newest)
+    cfg.resume = newest is not None or cfg.get('load_from') is None
+
+
+def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
+    """Merge the options of tools/test.py into a config."""
+    if cfg.get('test_cfg') is None:
+        raise ConfigError(f'{args.config} has no test_cfg: nothing to test.')
+    cfg.load_from, cfg.resume = args.checkpoint, False
+    if args.amp:
+        cfg.test_cfg.fp16 = True
+    finish_config(cfg, args)
+
+
+def build_runner(cfg: Config) -> Runner:
+    """Build the runner that a config names by ``runner_type``."""
+    if 'runner_type' in cfg:
+        return RUNNERS.build(cfg)
+    return Runner.from_cfg(cfg)
+
+
+def write_metrics(metrics: Mapping, path: str | Path) -> None:
+    """Write metrics as JSON, whole or not at all.
+
+    Args:
+        metrics (Mapping): Names to numbers, arrays or tensors.
+        path (str | Path): The file; its folder is made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(to_plain(metrics), indent=2, default=_tensor_to_list)
+    with replace_when_done(path) as temp:
+        temp.write_text(f'{text}\n')
+
+
+def _tensor_to_list(value: object) -> object:
+    if isinstance(value, Tensor):
+        return value.tolist()
+    raise TypeError(f'{type(value).__name__} cannot be written as JSON')
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a tool; end an expected failure with one line and status 1.
+
+    Expected are errors that the user's files, config or disk cause. Their
+    traceback goes to the log file of the run. Others keep theirs: they are
+    bugs.
+    """
+    # A log file on a full disk must not bury the message under tracebacks.
+    logging.raiseExceptions = False
+    try:
+        main()
+    except _EXPECTED as error:
+        _fail(error)
+    except (TypeError, KeyError) as error:
+        if not any(mark in str(error) for mark in _REGISTRY_MARKS):
+            raise
+        _fail(error)
+
+
+def _fail(error: Exception) -> None:
+    """Print ``error`` in one line, keep its traceback in the log; status 1."""
+    _log_traceback()
+    sys.exit(f'error: {error_line(error)}')
+
+
+def error_line(error: Exception) -> str:
+    """The message of ``error`` without line breaks or wrapping.
+
+    An error in a loading process arrives with its traceback as the message;
+    its last line holds what was raised.
+    """
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    if 'DataLoader worker process' in text:
+        text = text.strip().splitlines()[-1].partition(': ')[2]
+    if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        text = f'{text}; checkpoints that were written before are whole'
+    return ' '.join(text.split()) or type(error).__name__
+
+
+def _log_traceback() -> None:
+    """Write the current traceback to the log files, not to the screen."""
+    logger = MMLogger.get_current_instance()
+    record = logger.makeRecord(
+        logger.name,
+        logging.ERROR,
+        __file__,
+        0,
+        traceback.format_exc(),
+        (),
+        None,
+    )
+    for handler in logger.handlers:
+        if isinstance(handler, logging.FileHandler):
+            handler.handle(record)

@@ -1,0 +1,170 @@
+"""The runner of this package's configs."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.dist import is_distributed, master_only
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from lore_mm.registry import RUNNERS
+
+from .config_keys import ConfigError, check_config_keys
+from .files import (
+    CheckpointError,
+    check_work_dir,
+    latest_checkpoint,
+    replace_when_done,
+    safe_load_checkpoint,
+)
+
+
+@RUNNERS.register_module()
+class LORERunner(Runner):
+    """mmengine's Runner with safe files, checked configs and CPU processes.
+
+    Named in a config by ``runner_type='lore_mm.LORERunner'``, which the
+    training and test tools of mmpretrain respect as well.
+
+    - Keys of the config are checked before anything is built.
+    - Checkpoints are read with ``weights_only=True`` and written whole or not
+      at all.
+    - Without CUDA, several processes talk over gloo.
+    """
+
+    @classmethod
+    def from_cfg(cls, cfg: dict) -> 'LORERunner':
+        """Build a runner from a config.
+
+        Raises:
+            ConfigError: An unknown top-level key.
+            ValueError: The work folder cannot be written.
+        """
+        check_config_keys(cfg)
+        check_work_dir(cfg['work_dir'])
+        return super().from_cfg(cfg)
+
+    def setup_env(self, env_cfg: dict) -> None:
+        """Set up processes; without CUDA over gloo."""
+        without_cuda = not torch.cuda.is_available()
+        if self.distributed and without_cuda and not is_distributed():
+            if self._launcher != 'pytorch':
+                raise ConfigError(
+                    f'launcher {self._launcher!r} needs CUDA; on CPU use '
+                    f'torchrun with launcher pytorch.'
+                )
+            torch.distributed.init_process_group('gloo')
+        super().setup_env(env_cfg)
+
+    def wrap_model(
+        self, model_wrapper_cfg: dict | None, model: nn.Module
+    ) -> nn.Module:
+        """Wrap the model for several processes; also on CPU."""
+        on_cpu = self.distributed and not torch.cuda.is_available()
+        if on_cpu and not is_model_wrapper(model):
+            defaults = dict(
+                type='MMDistributedDataParallel',
+                broadcast_buffers=False,
+                find_unused_parameters=self.cfg.get(
+                    'find_unused_parameters', False
+                ),
+                device_ids=None,
+            )
+            model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
+        return super().wrap_model(model_wrapper_cfg, model)
+
+    def load_or_resume(self) -> None:
+        """Load or resume; find the newest checkpoint of a moved folder too."""
+        searches = self._resume and self._load_from is None
+        if searches and not self._has_loaded:
+            latest = latest_checkpoint(self.work_dir)
+            if latest is None:
+                self.logger.info(
+                    f'nothing to resume in {self.work_dir}: training starts '
+                    f'from the beginning.'
+                )
+                self._resume = False
+                return
+            self._load_from = str(latest)
+        super().load_or_resume()
+
+    def load_checkpoint(
+        self,
+        filename: str,
+        map_location: str = 'cpu',
+        strict: bool = True,
+        revise_keys: list | None = None,
+    ) -> dict:
+        """Load a checkpoint; nothing in the file is run.
+
+        Args:
+            filename (str): A local file or an http(s) address.
+            map_location (str): Where tensors go. Defaults to ``'cpu'``.
+            strict (bool): Whether every key must fit, after the hooks have
+                completed the checkpoint. Defaults to True.
+            revise_keys (list, optional): Not supported; mmengine's argument.
+
+        Returns:
+            dict: The checkpoint.
+
+        Raises:
+            CheckpointError: It cannot be read or does not fit.
+        """
+        if revise_keys is not None:
+            raise ValueError('revise_keys is not supported by LORERunner.')
+        checkpoint = safe_load_checkpoint(filename, map_location)
+        try:
+            self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+        except CheckpointError as error:
+            raise CheckpointError(f'{filename}: {error}') from error
+        model = self.model
+        model = model.module if is_model_wrapper(model) else model
+        state = checkpoint.get('state_dict', checkpoint)
+        model.load_state_dict(state, strict=strict)
+        self._has_loaded = True
+        self.logger.info(f'Load checkpoint from {filename}')
+        return checkpoint
+
+    @master_only
+    def save_checkpoint(
+        self,
+        out_dir: str,
+        filename: str,
+        file_client_args: dict | None = None,
+        **kwargs,
+    ) -> None:
+        """Save a checkpoint: whole, or the old file stays.
+
+        Takes mmengine's arguments. Folders that are not on a local disk are
+        left to mmengine's file backends.
+
+        Raises:
+            CheckpointError: The disk is full or the folder not writable.
+        """
+        if '://' in str(out_dir):
+            super().save_checkpoint(
+                out_dir, filename, file_client_args, **kwargs
+            )
+            return
+        target = Path(out_dir, filename)
+        try:
+            with replace_when_done(target) as temp:
+                super().save_checkpoint(
+                    out_dir, temp.name, file_client_args, **kwargs
+                )
+        except OSError as error:
+            raise CheckpointError(self._not_saved(target, error)) from error
+
+    def _not_saved(self, target: Path, error: OSError) -> str:
+        """The message for a checkpoint that could not be written."""
+        try:
+            last = latest_checkpoint(self.work_dir)
+        except CheckpointError:  # deleted by hand
+            last = None
+        return (
+            f'cannot save {target} ({os.strerror(error.errno)}); the last '
+            f'good checkpoint is {last or "none"}. Make room or choose '
+            f'another --work-dir, then go on with --resume.'
+        )

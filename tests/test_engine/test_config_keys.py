@@ -1,0 +1,80 @@
+"""Misspelt config keys are refused, with a suggestion."""
+
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from lore_mm.engine import ConfigError, check_config_keys
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+
+
+@pytest.mark.parametrize(
+    'key,meant',
+    [
+        ('optim_wraper', 'optim_wrapper'),
+        ('train_dataloder', 'train_dataloader'),
+        ('defaulthooks', 'default_hooks'),
+        ('custom_hook', 'custom_hooks'),
+        ('randomnes', 'randomness'),
+    ],
+)
+def test_misspelt_key(key, meant):
+    with pytest.raises(
+        ConfigError, match=f"key '{key}' .did you mean '{meant}'"
+    ):
+        check_config_keys(Config({key: 1, 'model': {}}))
+
+
+def test_unlike_anything():
+    with pytest.raises(ConfigError, match="key 'zzz'; start .* underscore"):
+        check_config_keys(dict(zzz=1))
+
+
+def test_helper_variables():
+    check_config_keys(dict(_mine=1, data_root='x', train_pipeline=[]))
+
+
+@pytest.mark.parametrize(
+    'path',
+    sorted(CONFIGS.rglob('*.py')),
+    ids=lambda path: str(path.relative_to(CONFIGS)),
+)
+def test_shipped_configs(path):
+    check_config_keys(Config.fromfile(path))
+
+
+def test_refused_before_anything_is_built(tiny_config, tiny_runner, tmp_path):
+    with pytest.raises(ConfigError, match="'optim_wraper'"):
+        tiny_runner(optim_wraper=dict())
+    assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize(
+    'options,key',
+    [
+        (dict(model__backbone__white_box__num_globl=3), 'num_globl'),
+        (dict(model__backbone__black_bx={}), 'black_bx'),
+        (dict(model__head__scal=3), 'scal'),
+    ],
+)
+def test_misspelt_key_of_a_part_is_named(tiny_runner, options, key):
+    with pytest.raises(TypeError, match=f"argument '{key}'"):
+        tiny_runner(**options)
+
+
+@pytest.mark.parametrize(
+    'options,key',
+    [
+        (dict(optim_wrapper__optimizer__lrr=3), 'lrr'),
+        (dict(optim_wrapper__clip=3), 'clip'),
+        (dict(train_cfg__max_epoch=3), 'max_epoch'),
+        (dict(train_dataloader__batchsize=3), 'batchsize'),
+        (dict(train_dataloader__dataset__splitt=3), 'splitt'),
+    ],
+)
+def test_misspelt_key_of_the_training_is_named(tiny_runner, options, key):
+    runner = tiny_runner(**options)
+    with pytest.raises(TypeError, match=f"argument '{key}'"):
+        runner.train()

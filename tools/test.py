@@ -1,0 +1,46 @@
+"""Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [options]."""
+
+import argparse
+
+from mmengine.dist import is_main_process
+from mmengine.evaluator import DumpResults
+
+from lore_mm.engine.launch import (
+    add_common_arguments,
+    apply_test_args,
+    build_runner,
+    load_config,
+    run_main,
+    write_metrics,
+)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Test a checkpoint')
+    parser.add_argument('config', help='path or name of a config')
+    parser.add_argument('checkpoint', help='checkpoint to test')
+    add_common_arguments(parser)
+    parser.add_argument('--out', help='file for the metrics or predictions')
+    parser.add_argument(
+        '--out-item',
+        choices=['metrics', 'pred'],
+        default='metrics',
+        help='metrics as JSON (default), or predictions as a pickle',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    cfg = load_config(args)
+    apply_test_args(cfg, args)
+    runner = build_runner(cfg)
+    if args.out and args.out_item == 'pred':
+        runner.test_evaluator.metrics.append(DumpResults(args.out))
+    metrics = runner.test()
+    if args.out and args.out_item == 'metrics' and is_main_process():
+        write_metrics(metrics, args.out)
+
+
+if __name__ == '__main__':
+    run_main(main)
