@@ -81,7 +81,7 @@ def train(model, root, work_dir, train_cfg, num_workers):
             dict(
                 model=model,
                 default_scope='mmpretrain',
-                experiment_name=work_dir.name,
+                experiment_name=work_dir.parent.name,
                 work_dir=str(work_dir),
                 train_cfg=train_cfg,
                 train_dataloader=loader([LOAD, FLIP, *STEPS], True),
