@@ -1,11 +1,12 @@
 """Prompt Generator (PG): the latent Y and the locality-aware prompts U."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
 
-from .norm import LinearNorm, build_norm
+from .norm import LinearNorm
 
 
 class Bottleneck(nn.Module):
@@ -34,6 +35,29 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (..., in_dims) to (..., out_dims)."""
         return self.up(F.gelu(self.down(x)))
+
+
+class PromptNorm(nn.Module):
+    """Layer norm of each prompt, with a gain and a bias of its own.
+
+    Args:
+        num_layers (int): L.
+        num_prompts (int): M.
+        embed_dims (int): d.
+    """
+
+    def __init__(
+        self, num_layers: int, num_prompts: int, embed_dims: int
+    ) -> None:
+        super().__init__()
+        shape = (num_layers, num_prompts, embed_dims)
+        self.weight = nn.Parameter(torch.ones(shape))
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, prompts: Tensor) -> Tensor:
+        """Normalise (B, L, M, d)."""
+        prompts = F.layer_norm(prompts, prompts.shape[-1:])
+        return prompts * self.weight + self.bias
 
 
 @MODELS.register_module()
@@ -74,6 +98,7 @@ class PromptGenerator(nn.Module):
             in_dims or embed_dims, hidden_dims, embed_dims, hidden_norm=norm
         )
         self.psi2 = None
+        self.out_norm = nn.Identity()
         if num_prompts:
             self.psi2 = Bottleneck(
                 embed_dims,
@@ -82,14 +107,39 @@ class PromptGenerator(nn.Module):
                 hidden_norm=norm,
                 out_norm='batch' if norm == 'batch' else 'none',
             )
-            # One layer norm per prompt: a prompt is a token.
-            self.out_norm = build_norm(
-                'layer' if norm == 'layer' else 'none', embed_dims
-            )
-            last = self.out_norm if norm == 'layer' else self.psi2.up.norm
-            if norm != 'none':
-                nn.init.constant_(last.weight, gain_init)
+            if norm == 'layer':
+                self.out_norm = PromptNorm(num_layers, num_prompts, embed_dims)
         self.drop = nn.Dropout(drop_rate)
+        if self.psi2 is not None:
+            self.start_from(None, gain_init)
+
+    @torch.no_grad()
+    def start_from(self, base: Tensor | None, gain: float = 1.0) -> None:
+        """Start the prompts at ``base``, with deviations of size ``gain``.
+
+        Args:
+            base (Tensor, optional): (L, d), the same for all prompts of a
+                layer. None is zero.
+            gain (float): First gain of the last norm; without norms, a
+                factor on the last map's weight.
+        """
+        last = self._last()
+        if isinstance(last, LinearNorm):
+            last.weight.mul_(gain)
+        else:
+            last.weight.fill_(gain)
+        last.bias.zero_()
+        if base is not None:
+            shape = (self.num_layers, self.num_prompts, self.embed_dims)
+            last.bias.add_(base[:, None].expand(shape).reshape_as(last.bias))
+
+    def _last(self) -> nn.Module:
+        """The module whose bias is added to the prompts last."""
+        if isinstance(self.out_norm, PromptNorm):
+            return self.out_norm
+        if isinstance(self.psi2.up.norm, nn.Identity):
+            return self.psi2.up
+        return self.psi2.up.norm
 
     def forward(self, pooled: Tensor) -> tuple[Tensor, Tensor | None]:
         """Generate the latent and the prompts.
