@@ -111,8 +111,8 @@ def _complete_loader(loader: ConfigDict, cfg: Config, training: bool) -> None:
 def apply_train_args(cfg: Config, args: argparse.Namespace) -> None:
     """Merge the options of tools/train.py into a config."""
     if args.no_validate:
-        for name in ('val_cfg', 'val_dataloader', 'val_evaluator'):
-            cfg[name] = None
+        # The validation set stays: hooks take their pipeline from it.
+        cfg.train_cfg.val_begin = sys.maxsize
     if args.seed is not None:
         cfg.setdefault('randomness', {})
         cfg.randomness.seed = args.seed

@@ -35,8 +35,8 @@ def seed_worker(
     """
     if then is not None:
         then(worker_id)
-    # One more number than the main process, whose stream must differ.
-    set_seed(*numbers, worker_id)
+    # From 1, as trailing zeros do not count: the main process must differ.
+    set_seed(*numbers, worker_id + 1)
 
 
 @HOOKS.register_module()

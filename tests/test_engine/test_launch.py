@@ -1,0 +1,204 @@
+"""What the tools do with their options and with failures."""
+
+import argparse
+import errno
+import json
+import os
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+
+from lore_mm.engine import CheckpointError, ConfigError
+from lore_mm.engine.launch import (
+    add_common_arguments,
+    apply_test_args,
+    apply_train_args,
+    error_line,
+    load_config,
+    run_main,
+    write_metrics,
+)
+
+
+@pytest.fixture
+def train_args(tiny_config):
+    def make(*words, **options):
+        parser = argparse.ArgumentParser()
+        add_common_arguments(parser)
+        args = parser.parse_args(list(words))
+        train = dict(
+            no_validate=False, seed=None, auto_scale_lr=False, resume=None
+        )
+        for name, value in {**train, **options}.items():
+            setattr(args, name, value)
+        args.config = str(tiny_config())
+        return args
+
+    return make
+
+
+def train_config(args):
+    cfg = load_config(args)
+    apply_train_args(cfg, args)
+    return cfg
+
+
+def test_work_dir(train_args, tiny_config, tmp_path):
+    assert train_config(train_args()).work_dir == f'{tmp_path}/work/tiny'
+    assert train_config(train_args('--work-dir', 'here')).work_dir == 'here'
+    path = tiny_config(name='plain', work_dir=None)
+    args = train_args()
+    args.config = str(path)
+    assert train_config(args).work_dir == os.path.join('work_dirs', 'plain')
+
+
+def test_unknown_config(train_args):
+    args = train_args()
+    args.config = 'lore/no_such_config'
+    with pytest.raises(FileNotFoundError, match='no_such_config'):
+        load_config(args)
+
+
+def test_options_come_last(train_args):
+    args = train_args(
+        '--cfg-options', 'train_cfg.max_epochs=7', 'randomness.seed=5', seed=3
+    )
+    cfg = train_config(args)
+    assert cfg.train_cfg.max_epochs == 7
+    assert cfg.randomness.seed == 5
+    assert train_config(train_args(seed=3)).randomness.seed == 3
+
+
+def test_loaders(train_args):
+    args = train_args(
+        '--cfg-options',
+        'train_dataloader.num_workers=2',
+        'val_dataloader.persistent_workers=False',
+    )
+    cfg = train_config(args)
+    assert cfg.train_dataloader.persistent_workers is False
+    assert cfg.train_dataloader.collate_fn.type == 'default_collate'
+    assert cfg.train_dataloader.pin_memory is torch.cuda.is_available()
+    assert cfg.val_dataloader.persistent_workers is False
+
+
+def test_no_validate(train_args):
+    cfg = train_config(train_args(no_validate=True))
+    assert cfg.train_cfg.val_begin > 10**9
+    assert cfg.val_dataloader is not None
+
+
+def test_auto_scale_lr(train_args):
+    with pytest.raises(ConfigError, match='auto_scale_lr=dict.base_batch'):
+        train_config(train_args(auto_scale_lr=True))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a CPU machine')
+def test_amp_without_cuda(train_args):
+    cfg = train_config(train_args('--amp'))
+    assert cfg.optim_wrapper.type == 'lore_mm.BFloat16OptimWrapper'
+    assert 'loss_scale' not in cfg.optim_wrapper
+
+
+def test_resume(train_args, tmp_path):
+    cfg = train_config(train_args(resume='a.pth'))
+    assert (cfg.resume, cfg.load_from) == (True, 'a.pth')
+    work = tmp_path / 'work' / 'tiny'
+    # Without a checkpoint a run starts, from load_from where there is one.
+    cfg = train_config(train_args(resume='auto'))
+    assert (cfg.resume, cfg.load_from) == (True, None)
+    from_other = ('--cfg-options', 'load_from=b.pth')
+    cfg = train_config(train_args(*from_other, resume='auto'))
+    assert (cfg.resume, cfg.load_from) == (False, 'b.pth')
+    work.mkdir(parents=True)
+    (work / 'epoch_1.pth').touch()
+    (work / 'last_checkpoint').write_text('epoch_1.pth')
+    cfg = train_config(train_args(*from_other, resume='auto'))
+    assert (cfg.resume, cfg.load_from) == (True, str(work / 'epoch_1.pth'))
+
+
+def test_test_args(train_args):
+    args = train_args('--amp')
+    args.checkpoint = 'a.pth'
+    cfg = load_config(args)
+    apply_test_args(cfg, args)
+    assert (cfg.resume, cfg.load_from) == (False, 'a.pth')
+    assert cfg.test_cfg.fp16
+    with pytest.raises(ConfigError, match='no test_cfg'):
+        apply_test_args(Config(dict()), args)
+
+
+def test_write_metrics(tmp_path):
+    path = tmp_path / 'new' / 'metrics.json'
+    metrics = {
+        'accuracy/top1': np.float32(0.5),
+        'per_class': torch.tensor([0.25, 0.75]),
+        'matrix': np.eye(2),
+    }
+    write_metrics(metrics, path)
+    assert json.loads(path.read_text()) == {
+        'accuracy/top1': 0.5,
+        'per_class': [0.25, 0.75],
+        'matrix': [[1.0, 0.0], [0.0, 1.0]],
+    }
+
+
+def raiser(error):
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    'error,line',
+    [
+        (ValueError('bad\n  value'), 'bad value'),
+        (CheckpointError('does not fit'), 'does not fit'),
+        (FileNotFoundError(errno.ENOENT, 'No such file', 'a.py'), "'a.py'"),
+        (
+            OSError(errno.ENOSPC, 'No space left on device'),
+            'No space left on device; checkpoints that were written before',
+        ),
+        (TypeError("A.__init__() got an unexpected 'b'"), "unexpected 'b'"),
+        (
+            KeyError('B is not in the x registry. Please check whether'),
+            'B is not in the x registry',
+        ),
+        (KeyboardInterrupt(), None),
+        (TypeError('a bug'), None),
+        (KeyError('a bug'), None),
+        (RuntimeError('a bug'), None),
+    ],
+    ids=repr,
+)
+def test_expected_failures_end_in_one_line(error, line):
+    if line is None:
+        with pytest.raises(type(error)):
+            run_main(raiser(error))
+        return
+    with pytest.raises(SystemExit) as failure:
+        run_main(raiser(error))
+    message = failure.value.code
+    assert message.startswith('error: ')
+    assert line in message
+    assert '\n' not in message
+
+
+def test_error_of_a_loading_process():
+    text = (
+        'Caught ValueError in DataLoader worker process 0.\n'
+        'Original Traceback (most recent call last):\n  File "a.py"\n'
+        'ValueError: image a.png: is truncated\n'
+    )
+    assert error_line(ValueError(text)) == 'image a.png: is truncated'
+
+
+def test_traceback_goes_to_the_log(tiny_runner):
+    runner = tiny_runner(load_from='gone.pth')
+    with pytest.raises(SystemExit, match='gone.pth does not exist'):
+        run_main(runner.test)
+    with open(runner.logger.handlers[1].baseFilename) as log:
+        assert 'Traceback (most recent call last)' in log.read()

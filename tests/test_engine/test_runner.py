@@ -1,0 +1,59 @@
+"""The runner: work folder, processes, checkpoints."""
+
+import pytest
+import torch
+
+from lore_mm.engine import CheckpointError, ConfigError
+
+
+def test_unwritable_work_dir(tiny_runner, tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(ValueError, match='file/run. cannot be written'):
+        tiny_runner(work_dir=str(tmp_path / 'file' / 'run'))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='needs a CPU machine')
+@pytest.mark.parametrize('launcher', ['slurm', 'mpi'])
+def test_launchers_that_need_cuda(tiny_runner, launcher):
+    with pytest.raises(ConfigError, match=f"'{launcher}' needs CUDA"):
+        tiny_runner(launcher=launcher)
+
+
+@pytest.mark.parametrize('resume', [False, True])
+def test_missing_checkpoint(tiny_runner, resume):
+    runner = tiny_runner(load_from='gone.pth', resume=resume)
+    with pytest.raises(CheckpointError, match='gone.pth does not exist'):
+        runner.train()
+
+
+def test_truncated_checkpoint(tiny_runner, tmp_path):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    path = tmp_path / 'short.pth'
+    with open(f'{first.work_dir}/epoch_1.pth', 'rb') as file:
+        path.write_bytes(file.read(10_000))
+    runner = tiny_runner(load_from=str(path))
+    with pytest.raises(CheckpointError, match='short.pth .* is truncated'):
+        runner.test()
+
+
+def test_mmengines_key_patterns_are_refused(tiny_runner, tmp_path):
+    with pytest.raises(ValueError, match='revise_keys is not supported'):
+        tiny_runner().load_checkpoint('a.pth', revise_keys=[('a', 'b')])
+
+
+def test_mixed_precision_on_any_device(tiny_runner):
+    seen = []
+    runner = tiny_runner(
+        optim_wrapper__type='lore_mm.BFloat16OptimWrapper',
+        train_cfg__max_epochs=1,
+    )
+    runner.model.head.fc.register_forward_hook(
+        lambda module, inputs, output: seen.append(
+            (module.training, output.dtype)
+        )
+    )
+    runner.train()
+    assert (True, torch.bfloat16) in seen
+    assert (False, torch.float32) in seen
+    assert runner.model.head.fc.weight.dtype == torch.float32
