@@ -16,6 +16,7 @@ trap '[ $? = 0 ] || echo "quickstart: stopped at: $step (${SECONDS} s)" >&2' EXI
 bash "$ROOT/tools/make_env.sh"
 VENV=$(cd "${LORE_VENV:-$ROOT/.venv-lore}" && pwd)
 export PATH="$VENV/bin:$PATH"
+unset PYTHON  # was for making the environment
 export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1}
 cd "$ROOT"
 
@@ -66,7 +67,8 @@ train_and_test 'LORE' configs/lore/vit-s_textile.py "$OUT/lore"
 
 begin 'comparing'
 python tools/analysis/compare_runs.py \
-    "linear probe=$OUT/linear/metrics.json" "LORE=$OUT/lore/metrics.json"
+    "linear probe=$OUT/linear/metrics.json" "LORE=$OUT/lore/metrics.json" \
+    --classes nominal local global
 echo
 echo "Checkpoints: $(best_of "$OUT/linear")"
 echo "             $(best_of "$OUT/lore")"

@@ -11,6 +11,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 bash "$ROOT/tools/make_env.sh"
 VENV=$(cd "${LORE_VENV:-$ROOT/.venv-lore}" && pwd)
 export PATH="$VENV/bin:$PATH"
+unset PYTHON  # was for making the environment
 # Tiny models gain nothing from more threads; no test may need a download.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 export HF_HUB_OFFLINE=${HF_HUB_OFFLINE:-1}
