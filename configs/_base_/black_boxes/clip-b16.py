@@ -1,0 +1,21 @@
+"""OpenAI's CLIP ViT-B/16, from timm's hub; its text tower from open_clip."""
+
+black_box = dict(
+    type='lore_mm.TimmBlackBox',
+    model_name='vit_base_patch16_clip_quickgelu_224.openai',
+    pretrained=True,
+)
+embed_dims = 768
+out_dims = 512  # width of the projected CLS token
+data_preprocessor = dict(
+    num_classes=None,
+    mean=[122.7709383, 116.7460125, 104.09373615],
+    std=[68.5005327, 66.6321579, 70.32316305],
+    to_rgb=False,
+)
+knowledge = dict(
+    type='lore_mm.OpenCLIPTextEncoder',
+    model_name='ViT-B-16-quickgelu',
+    pretrained='openai',
+)
+text_dims = 512
