@@ -97,19 +97,15 @@ class LOREViT(PromptedBackbone):
         tokens = black_box.embed(patches, grid)
         output, prompts, start = None, None, 0
         if white_box is not None:
-            start = white_box.read_layer
-            if start or not white_box.position:
-                source = patches
-            else:
-                source = tokens[:, black_box.num_prefix_tokens :]
-        tokens = black_box.pre_norm(tokens)
-        if white_box is not None:
-            for block in black_box.blocks[:start]:
-                tokens = block(tokens)
-            if start:
-                source = tokens[:, black_box.num_prefix_tokens :]
+            source, tokens = self._read(patches, tokens)
             output = white_box(source, with_tokens=self._wants_tokens())
-            prompts = self._prompts(output)
+            prompts, start = self._prompts(output), white_box.read_layer
+            if prompts is not None:
+                for block in black_box.blocks[start : prompts.start]:
+                    tokens = block(tokens)
+                start = prompts.start
+        else:
+            tokens = black_box.pre_norm(tokens)
         tokens = self.run_blocks(tokens, prompts, start, self._cls_only())
         tokens = black_box.norm(tokens)
         if self.out_type != 'lore':
@@ -118,6 +114,21 @@ class LOREViT(PromptedBackbone):
         if output is None:
             return LOREFeatures(cls_token)
         return LOREFeatures(cls_token, output.latent, output.tokens)
+
+    def _read(self, patches: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """What the LIN reads, (B, N, C), and the tokens at that depth.
+
+        Args:
+            patches (Tensor): Patch embedding (B, N, C).
+            tokens (Tensor): Embedded tokens before the pre-norm.
+        """
+        black_box, white_box = self.black_box, self.white_box
+        num_prefix, depth = black_box.num_prefix_tokens, white_box.read_layer
+        source = tokens[:, num_prefix:] if white_box.position else patches
+        tokens = black_box.pre_norm(tokens)
+        for block in black_box.blocks[:depth]:
+            tokens = block(tokens)
+        return (tokens[:, num_prefix:] if depth else source), tokens
 
     def _cls_only(self) -> bool:
         return self.out_type in ('cls_token', 'lore')
@@ -133,7 +144,7 @@ class LOREViT(PromptedBackbone):
             output.shared,
             output.local,
             deep=self.white_box.deep,
-            start=self.white_box.read_layer,
+            start=self.white_box.write_layer,
             before_pre_norm=self.white_box.before_pre_norm,
         )
 
@@ -146,14 +157,6 @@ class LOREViT(PromptedBackbone):
         """
         if self.white_box is None:
             raise ValueError('white_box is None: the bare Black Box.')
-        black_box, white_box = self.black_box, self.white_box
-        patches, grid = black_box.patchify(img)
-        source = patches
-        if white_box.read_layer or white_box.position:
-            tokens = black_box.embed(patches, grid)
-            if white_box.read_layer:
-                tokens = black_box.pre_norm(tokens)
-            for block in black_box.blocks[: white_box.read_layer]:
-                tokens = block(tokens)
-            source = tokens[:, black_box.num_prefix_tokens :]
-        return white_box(source, with_tokens=True)
+        patches, grid = self.black_box.patchify(img)
+        source, _ = self._read(patches, self.black_box.embed(patches, grid))
+        return self.white_box(source, with_tokens=True)

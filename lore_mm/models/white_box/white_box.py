@@ -86,6 +86,9 @@ class WhiteBox(nn.Module):
         read_layer (int, optional): 0 reads the patch embedding (the paper);
             s > 0 reads the tokens after block s, and prompts enter the blocks
             after s only.
+        write_layer (int, optional): Prompts enter the blocks after this one.
+            Nothing is back-propagated through the blocks before. Defaults to
+            None, ``read_layer``.
         pool (str, optional): How PG pools Ê: ``mean`` (the paper), ``max``,
             ``mean_max`` or ``outlier``.
         norm (str, optional): ``batch`` (the paper), ``layer`` or ``none``.
@@ -114,6 +117,7 @@ class WhiteBox(nn.Module):
         num_global_prompts: int | None = None,
         num_local_prompts: int | None = None,
         read_layer: int | None = None,
+        write_layer: int | None = None,
         pool: str | None = None,
         norm: str | None = None,
         deep: bool | None = None,
@@ -138,6 +142,9 @@ class WhiteBox(nn.Module):
         self.preset = preset
         self.embed_dims = embed_dims
         self.read_layer = pick(read_layer, 'read_layer')
+        self.write_layer = (
+            self.read_layer if write_layer is None else write_layer
+        )
         self.deep = pick(deep, 'deep')
         self.pool = pick(pool, 'pool')
         self.position = pick(position, 'position')
@@ -149,7 +156,7 @@ class WhiteBox(nn.Module):
         self.num_local_prompts = pick(num_local_prompts, 'num_local_prompts')
         self._check(num_layers, hidden_dims)
         self.num_prompt_layers = (
-            num_layers - self.read_layer if self.deep else 1
+            num_layers - self.write_layer if self.deep else 1
         )
         norm = pick(norm, 'norm')
         variant = pick(variant, 'variant')
@@ -182,6 +189,12 @@ class WhiteBox(nn.Module):
             raise ValueError(
                 f'read_layer must be in [0, {num_layers - 1}] so that a block '
                 f'is left for the prompts, got {self.read_layer}.'
+            )
+        if not self.read_layer <= self.write_layer < num_layers:
+            raise ValueError(
+                f'write_layer must be in [{self.read_layer}, '
+                f'{num_layers - 1}], from read_layer on, got '
+                f'{self.write_layer}.'
             )
         if self.pool not in POOLS:
             raise ValueError(
