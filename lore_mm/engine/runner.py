@@ -1,5 +1,6 @@
 """The runner of this package's configs."""
 
+import atexit
 import os
 from pathlib import Path
 
@@ -19,6 +20,11 @@ from .files import (
     replace_when_done,
     safe_load_checkpoint,
 )
+
+
+def _leave_process_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 @RUNNERS.register_module()
@@ -56,6 +62,8 @@ class LORERunner(Runner):
                     f'torchrun with launcher pytorch.'
                 )
             torch.distributed.init_process_group('gloo')
+            # Its threads must be gone before the interpreter is.
+            atexit.register(_leave_process_group)
         super().setup_env(env_cfg)
 
     def wrap_model(

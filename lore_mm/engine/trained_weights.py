@@ -88,12 +88,15 @@ def check_black_boxes(
         ours, theirs = box.fingerprint(), facts['fingerprint']
         if (facts['name'], theirs) == (box.describe(), ours):
             continue
+        hint = ''
+        if facts['name'] == box.describe():
+            hint = ', the same weights too (random ones hang on the seed)'
         raise CheckpointError(
             f'the checkpoint was trained beside the Black Box '
             f'{facts["name"]} with weights {theirs[:_SHOWN_DIGITS]}, but this '
             f'model has {box.describe()} with weights '
             f'{ours[:_SHOWN_DIGITS]}; give {prefix!r} the Black Box of the '
-            f'checkpoint.'
+            f'checkpoint{hint}.'
         )
 
 

@@ -64,6 +64,8 @@ def means(runner):
     record = Record()
     runner.register_hook(record)
     runner.train()
+    # Ends processes that live on: here, not amid those of the next runner.
+    runner.train_dataloader._iterator = None
     return record.means
 
 
@@ -74,7 +76,7 @@ def test_resumed_run_sees_the_same_images(tiny_runner, persistent):
         train_dataloader__persistent_workers=persistent,
         train_cfg__val_begin=9,
     )
-    tiny_runner(name='cut', train_cfg__max_epochs=1, **options).train()
+    means(tiny_runner(name='cut', train_cfg__max_epochs=1, **options))
     options.update(train_cfg__max_epochs=2)
     whole = means(tiny_runner(name='whole', **options))
     resumed = means(tiny_runner(name='cut', resume=True, **options))

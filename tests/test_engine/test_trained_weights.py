@@ -111,7 +111,7 @@ def test_other_black_box_is_refused_by_name(tmp_path):
 
 def test_other_weights_of_the_same_vit_are_refused(tmp_path):
     path = saved(Model(), tmp_path / 'a.pth')
-    with pytest.raises(CheckpointError, match='was trained beside'):
+    with pytest.raises(CheckpointError, match='the same weights too'):
         load_trained_weights(Model(seed=5), path)
 
 

@@ -1,0 +1,128 @@
+"""tools/train.py and tools/test.py from the command line."""
+
+import json
+import pickle
+
+import pytest
+import torch
+
+
+@pytest.fixture
+def work(tmp_path):
+    return tmp_path / 'work' / 'tiny'
+
+
+def final(work, epoch=2):
+    return torch.load(work / f'epoch_{epoch}.pth', weights_only=True)
+
+
+def test_train_then_test(call_tool, tiny_config, work, tmp_path):
+    config = tiny_config()
+    call_tool('train.py', config)
+    (best,) = work.glob('best_*.pth')
+    out = tmp_path / 'out' / 'metrics.json'
+    call_tool('test.py', config, best, '--out', out)
+    metrics = json.loads(out.read_text())
+    assert set(metrics) == {'accuracy/top1'}
+    assert 0 <= metrics['accuracy/top1'] <= 100
+    # The config that was written beside the checkpoint does as well.
+    again = tmp_path / 'again.json'
+    call_tool('test.py', work / 'tiny.py', best, '--out', again)
+    assert again.read_text() == out.read_text()
+    out = tmp_path / 'pred.pkl'
+    call_tool('test.py', config, best, '--out', out, '--out-item', 'pred')
+    with out.open('rb') as file:
+        assert len(pickle.load(file)) == 3 * 8
+
+
+def test_test_in_mixed_precision(call_tool, tiny_config, work, tmp_path):
+    config = tiny_config()
+    call_tool('train.py', config, '--amp')
+    assert 'BFloat16OptimWrapper' in final(work)['meta']['cfg']
+    out = tmp_path / 'metrics.json'
+    call_tool('test.py', config, work / 'epoch_2.pth', '--amp', '--out', out)
+    assert 'accuracy/top1' in json.loads(out.read_text())
+
+
+def test_options(call_tool, tiny_config, tmp_path):
+    work = tmp_path / 'elsewhere'
+    call_tool(
+        'train.py',
+        tiny_config(),
+        '--work-dir',
+        work,
+        '--no-validate',
+        '--cfg-options',
+        'train_cfg.max_epochs=1',
+        'model.backbone.white_box.num_local_prompts=3',
+    )
+    assert [p.name for p in work.glob('*.pth')] == ['epoch_1.pth']
+    assert 'num_local_prompts=3' in final(work, 1)['meta']['cfg']
+
+
+def test_auto_scale_lr(call_tool, tiny_config, work):
+    config = tiny_config(auto_scale_lr=dict(base_batch_size=4))
+    call_tool('train.py', config, '--auto-scale-lr')
+    group = final(work)['optimizer']['param_groups'][0]
+    assert group['initial_lr'] == pytest.approx(0.001 * 8 / 4)
+
+
+def test_tensorboard_by_config(call_tool, tiny_config, work):
+    pytest.importorskip('tensorboard')
+    call_tool(
+        'train.py',
+        tiny_config(),
+        '--cfg-options',
+        'visualizer.vis_backends.0.type=TensorboardVisBackend',
+    )
+    assert list(work.rglob('events.out.tfevents*'))
+
+
+def fails(call_tool, *args):
+    with pytest.raises(SystemExit) as failure:
+        call_tool(*args)
+    message = failure.value.code
+    assert message.startswith('error: ')
+    assert '\n' not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    'option,said',
+    [
+        ('modle.head.scale=3', "'modle' (did you mean 'model'?)"),
+        ('model.head.scal=3', "unexpected keyword argument 'scal'"),
+        ('model.type=ImageClasifier', 'ImageClasifier is not in the'),
+        ('load_from=gone.pth', 'gone.pth does not exist'),
+        ('train_dataloader.dataset.data_root=/gone', '/gone'),
+        ('optim_wrapper.optimizer.lr=1e30', 'the loss is not finite at epoch'),
+    ],
+)
+def test_bad_input_ends_in_one_line(call_tool, tiny_config, option, said):
+    config = tiny_config()
+    assert said in fails(
+        call_tool, 'train.py', config, '--cfg-options', option
+    )
+
+
+def test_bad_files_end_in_one_line(call_tool, tiny_config, tmp_path):
+    (tmp_path / 'a.pth').write_bytes(b'no checkpoint')
+    config = tiny_config()
+    message = fails(call_tool, 'test.py', config, tmp_path / 'a.pth')
+    assert 'is no torch checkpoint' in message
+    message = fails(call_tool, 'test.py', tmp_path / 'tyni.py', 'a.pth')
+    assert 'tyni.py' in message
+    message = fails(
+        call_tool, 'train.py', config, '--work-dir', config / 'run'
+    )
+    assert 'cannot be written' in message
+
+
+def test_status_and_message_of_the_process(start_tool, tiny_config):
+    result = start_tool(
+        'test.py', tiny_config(), 'gone.pth', '--launcher', 'none'
+    )
+    assert result.returncode == 1
+    errors = result.stderr.strip().splitlines()
+    assert errors[-1].startswith('error: checkpoint gone.pth does not exist')
+    assert 'Traceback' not in result.stderr
