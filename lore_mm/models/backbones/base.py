@@ -179,7 +179,8 @@ class PromptedBackbone(BaseBackbone):
             sources.append(view.qkv_bias)
         key = versions(sources)
         if self._constants.get(index, (None,))[0] != key:
-            self._constants[index] = (key, compute())
+            kept = [tensor.detach() for tensor in sources]
+            self._constants[index] = (key, compute(), kept)
         return self._constants[index][1]
 
     # -- outputs ---------------------------------------------------------

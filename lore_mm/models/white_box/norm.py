@@ -167,7 +167,7 @@ class LinearNorm(nn.Module):
         self.weight = nn.Parameter(torch.empty(out_dims, in_dims // groups))
         self.bias = nn.Parameter(torch.zeros(out_dims)) if bias else None
         self.norm = build_norm(norm, out_dims)
-        self._folded: tuple[tuple, Tensor, Tensor] | None = None
+        self._folded: tuple | None = None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -217,8 +217,9 @@ class LinearNorm(nn.Module):
             shift = norm.bias - norm.running_mean * gain
             if self.bias is not None:
                 shift = shift + self.bias * gain
-            self._folded = (state, self.weight * gain[:, None], shift)
-        return self._folded[1:]
+            folded = self.weight * gain[:, None], shift
+            self._folded = (state, folded, [t.detach() for t in sources])
+        return self._folded[1]
 
 
 def grouped_linear(
@@ -237,7 +238,9 @@ def grouped_linear(
 def versions(tensors: list[Tensor]) -> tuple:
     """A key that changes when any tensor is written to or replaced.
 
-    Not when it is written to through ``.data``.
+    Not when it is written to through ``.data``. Keep the tensors' memory
+    (``detach()`` shares it) beside the key: once it is free, another tensor
+    may get the same address.
     """
     return tuple(
         (t.data_ptr(), 0 if t.is_inference() else t._version) for t in tensors
