@@ -1,6 +1,9 @@
 """LORE for OpenMMLab: adapt a frozen ViT by locality-aware prompts."""
 
-from . import datasets, engine, evaluation, models
+from .utils.quiet import quiet_imports
 from .version import __version__
+
+with quiet_imports():
+    from . import datasets, engine, evaluation, models
 
 __all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']

@@ -42,6 +42,18 @@ PRESETS['extended'] = dict(
 )
 
 
+# What the backbone reads of a White Box.
+_FACTS = (
+    'deep',
+    'num_global_prompts',
+    'num_local_prompts',
+    'read_layer',
+    'write_layer',
+    'pool',
+    'position',
+)
+
+
 class WhiteBoxOutput(NamedTuple):
     """What the White Box writes for a batch.
 
@@ -135,48 +147,54 @@ class WhiteBox(nn.Module):
             raise ValueError(
                 f'preset must be one of {tuple(PRESETS)}, got {preset!r}.'
             )
-
-        def pick(value: Any, key: str) -> Any:
-            return PRESETS[preset][key] if value is None else value
-
+        given = dict(
+            num_global_prompts=num_global_prompts,
+            num_local_prompts=num_local_prompts,
+            read_layer=read_layer,
+            pool=pool,
+            norm=norm,
+            deep=deep,
+            variant=variant,
+            position=position,
+            drop_rate=drop_rate,
+        )
+        values = dict(PRESETS[preset], write_layer=write_layer)
+        values.update((k, v) for k, v in given.items() if v is not None)
+        if values['write_layer'] is None:
+            values['write_layer'] = values['read_layer']
         self.preset = preset
         self.embed_dims = embed_dims
-        self.read_layer = pick(read_layer, 'read_layer')
-        self.write_layer = (
-            self.read_layer if write_layer is None else write_layer
-        )
-        self.deep = pick(deep, 'deep')
-        self.pool = pick(pool, 'pool')
-        self.position = pick(position, 'position')
         self.top_patches = top_patches
         self.before_pre_norm = before_pre_norm
-        self.num_global_prompts = pick(
-            num_global_prompts, 'num_global_prompts'
-        )
-        self.num_local_prompts = pick(num_local_prompts, 'num_local_prompts')
+        for key in _FACTS:
+            setattr(self, key, values[key])
         self._check(num_layers, hidden_dims)
         self.num_prompt_layers = (
             num_layers - self.write_layer if self.deep else 1
         )
-        norm = pick(norm, 'norm')
-        variant = pick(variant, 'variant')
+        self._build(values, k, hidden_dims, gain_init)
+
+    def _build(
+        self, values: dict, k: int, hidden_dims: int, gain_init: float
+    ) -> None:
+        dims, norm = self.embed_dims, values['norm']
         self.lin = LocalityInteractionNetwork(
-            embed_dims, variant=variant, k=k, norm=norm
+            dims, variant=values['variant'], k=k, norm=norm
         )
         self.prompt_generator = PromptGenerator(
-            embed_dims,
+            dims,
             self.num_prompt_layers,
             self.num_local_prompts,
-            in_dims=embed_dims * (2 if self.pool == 'mean_max' else 1),
+            in_dims=dims * (2 if self.pool == 'mean_max' else 1),
             hidden_dims=hidden_dims,
             norm=norm,
-            drop_rate=pick(drop_rate, 'drop_rate'),
+            drop_rate=values['drop_rate'],
             gain_init=gain_init,
         )
         self.global_prompts = None
         if self.num_global_prompts:
             self.global_prompts = global_prompts(
-                self.num_prompt_layers, self.num_global_prompts, embed_dims
+                self.num_prompt_layers, self.num_global_prompts, dims
             )
 
     def _check(self, num_layers: int, hidden_dims: int) -> None:
