@@ -51,7 +51,42 @@ def neighbour_max(features: Tensor, indices: Tensor) -> Tensor:
     offset = torch.arange(batch, device=features.device) * number
     flat = (indices + offset[:, None, None]).flatten(0, 1)  # (B * N, K)
     rows = features.reshape(-1, dims)
-    out = rows[flat[:, 0]]
-    for column in flat.unbind(1)[1:]:  # never (B, N, K, C) at once
-        out = torch.maximum(out, rows[column])
+    if torch.is_grad_enabled() and rows.requires_grad:
+        out = _RowMax.apply(rows, flat)
+    else:
+        out = _row_max(rows, flat)
     return out.view(batch, number, dims)
+
+
+def _row_max(rows: Tensor, index: Tensor) -> Tensor:
+    """max_k rows[index[:, k]]; never (R, K, C) at once."""
+    out = rows[index[:, 0]]
+    for column in index.unbind(1)[1:]:
+        out = torch.maximum(out, rows[column])
+    return out
+
+
+class _RowMax(torch.autograd.Function):
+    """:func:`_row_max` whose gradient goes to the first largest row.
+
+    One scatter of the winners; differentiating the chain of maxima would
+    pass over (R, C) several times for each neighbour.
+    """
+
+    @staticmethod
+    def forward(ctx, rows: Tensor, index: Tensor) -> Tensor:
+        out = rows[index[:, 0]]
+        winner = index[:, :1].expand_as(out).contiguous()
+        for column in index.unbind(1)[1:]:
+            other = rows[column]
+            larger = other > out
+            out = torch.where(larger, other, out)
+            winner = torch.where(larger, column[:, None], winner)
+        ctx.save_for_backward(winner)
+        ctx.shape = rows.shape
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+        (winner,) = ctx.saved_tensors
+        return grad.new_zeros(ctx.shape).scatter_add_(0, winner, grad), None
