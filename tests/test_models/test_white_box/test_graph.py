@@ -87,6 +87,21 @@ def test_neighbour_max_gradient():
     torch.autograd.gradcheck(lambda x: neighbour_max(x, indices), features)
 
 
+def test_neighbour_max_with_and_without_gradients():
+    features = torch.randn(2, 9, 5)
+    indices, _ = knn_indices(features, 4)
+    expected = neighbour_max(features, indices)
+    features.requires_grad_()
+    assert torch.equal(neighbour_max(features, indices), expected)
+
+
+def test_gradient_of_equal_neighbours_is_not_lost():
+    features = torch.ones(1, 3, 2, requires_grad=True)
+    indices = torch.tensor([[[0, 1], [1, 0], [2, 0]]])
+    neighbour_max(features, indices).sum().backward()
+    assert features.grad.sum() == 6
+
+
 def test_neighbour_max_of_transposed_features():
     features = torch.randn(2, 4, 6).transpose(1, 2)  # not contiguous
     indices = torch.randint(6, (2, 6, 2))

@@ -1,0 +1,190 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from mmpretrain.structures import DataSample
+
+from lore_mm.models import LOREFeatures, LOREHead, PrototypeConstraintLoss
+from lore_mm.registry import MODELS
+
+DIMS, LATENT, CLASSES, BATCH = 5, 4, 3, 6
+KP = dict(type='lore_mm.PrototypeConstraintLoss')
+TARGET = torch.tensor([0, 1, 2, 0, 1, 2])
+BLACK_BOX = torch.tensor([0, 2, 2, 1, 1, 0])
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def samples():
+    return [
+        DataSample(metainfo=dict(negative_label=int(p))).set_gt_label(int(t))
+        for t, p in zip(TARGET, BLACK_BOX, strict=True)
+    ]
+
+
+@pytest.fixture
+def features():
+    return LOREFeatures(
+        torch.randn(BATCH, DIMS),
+        latent=torch.randn(BATCH, LATENT),
+        prototypes=torch.randn(BATCH, CLASSES, LATENT),
+    )
+
+
+def make(**kwargs):
+    return LOREHead(CLASSES, DIMS, **kwargs)
+
+
+# -- logits --------------------------------------------------------------
+@pytest.mark.parametrize('scale', [100.0, 16.0])
+def test_logits(features, scale):
+    head = make(scale=scale)
+    cls_token = features.cls_token
+    length = cls_token.square().sum(-1, keepdim=True).sqrt()
+    expected = scale * cls_token / length @ head.fc.weight.T + head.fc.bias
+    torch.testing.assert_close(head(features), expected)
+    torch.testing.assert_close(head((cls_token,)), expected)
+
+
+def test_length_of_the_token_does_not_matter(features):
+    head = make()
+    longer = features._replace(cls_token=7 * features.cls_token)
+    torch.testing.assert_close(head(longer), head(features))
+
+
+def test_default_scale_is_that_of_clip():
+    assert make().scale == 100.0
+
+
+def test_computes_in_float32(features):
+    rounded = features._replace(cls_token=features.cls_token.bfloat16())
+    assert make()(rounded).dtype == torch.float32
+
+
+# -- losses --------------------------------------------------------------
+@pytest.mark.parametrize('source', ['black_box', 'current'])
+def test_both_losses(features, samples, source):
+    head = make(constraint=KP, negative_source=source)
+    losses = head.loss(features, samples)
+    assert set(losses) == {'loss_cls', 'loss_kp'}
+    logits = head(features)
+    torch.testing.assert_close(
+        losses['loss_cls'], F.cross_entropy(logits, TARGET)
+    )
+    current = logits.argmax(-1)
+    assert current.tolist() != BLACK_BOX.tolist()
+    predicted = BLACK_BOX if source == 'black_box' else current
+    expected = PrototypeConstraintLoss()(
+        features.latent, features.prototypes, TARGET, predicted
+    )
+    torch.testing.assert_close(losses['loss_kp'], expected)
+
+
+def test_no_loss_without_name(features, samples):
+    """mmengine would log a bare `loss` in place of the sum."""
+    head = make(constraint=KP, cal_acc=True)
+    losses = head.loss(features, samples)
+    assert [key for key in losses if 'loss' in key] == ['loss_cls', 'loss_kp']
+    assert 'accuracy_top-1' in losses
+
+
+@pytest.mark.parametrize(
+    'constraint, prototypes', [(None, True), (KP, False), (None, False)]
+)
+def test_task_loss_alone(features, samples, constraint, prototypes):
+    if not prototypes:
+        features = features._replace(prototypes=None)
+    losses = make(constraint=constraint).loss(features, samples)
+    assert set(losses) == {'loss_cls'}
+    tuple_losses = make().loss((features.cls_token,), samples)
+    assert set(tuple_losses) == {'loss_cls'}
+
+
+def test_missing_negative_label(features, samples):
+    head = make(constraint=KP)
+    samples[3] = DataSample().set_gt_label(0)
+    with pytest.raises(ValueError, match='needs a negative_label in each'):
+        head.loss(features, samples)
+    head.negative_source = 'current'
+    head.loss(features, samples)
+
+
+def test_no_negative_label_needed_without_constraint(features):
+    samples = [DataSample().set_gt_label(int(t)) for t in TARGET]
+    make().loss(features, samples)
+
+
+def test_own_task_loss(features, samples):
+    loss = dict(
+        type='mmpretrain.LabelSmoothLoss',
+        label_smooth_val=0.2,
+        mode='original',
+    )
+    head = make(loss=loss)
+    expected = F.cross_entropy(head(features), TARGET, label_smoothing=0.2)
+    torch.testing.assert_close(
+        head.loss(features, samples)['loss_cls'], expected
+    )
+
+
+def test_current_prediction_carries_no_gradient(features, samples):
+    head = make(constraint=KP, negative_source='current')
+    losses = head.loss(features, samples)
+    assert not losses['loss_kp'].requires_grad
+    losses['loss_cls'].backward()
+    assert head.fc.weight.grad.any()
+
+
+# -- prediction ----------------------------------------------------------
+def test_predictions_are_data_samples_of_mmpretrain(features, samples):
+    head = make().eval()
+    out = head.predict(features, samples)
+    scores = head(features).softmax(-1)
+    for sample, given, score in zip(out, samples, scores, strict=True):
+        assert isinstance(sample, DataSample)
+        assert sample is given
+        torch.testing.assert_close(sample.pred_score, score)
+        assert sample.pred_label.tolist() == [int(score.argmax())]
+    assert len(head.predict(features)) == BATCH
+
+
+def test_prediction_needs_the_cls_token_alone(features):
+    head = make(constraint=KP).eval()
+    out = head.predict(LOREFeatures(features.cls_token))
+    expected = head.predict(features)
+    for sample, other in zip(out, expected, strict=True):
+        assert torch.equal(sample.pred_score, other.pred_score)
+
+
+# -- building ------------------------------------------------------------
+def test_built_from_config_with_small_weights():
+    head = MODELS.build(
+        dict(
+            type='lore_mm.LOREHead',
+            num_classes=100,
+            in_channels=64,
+            constraint=dict(KP, negative_weight=0.3),
+        )
+    )
+    head.init_weights()
+    assert head.fc.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert not head.fc.bias.any()
+    assert head.constraint.negative_weight == 0.3
+
+
+@pytest.mark.parametrize(
+    'kwargs, match',
+    [
+        (dict(num_classes=0), 'num_classes must be at least 1, got 0'),
+        (
+            dict(negative_source='teacher'),
+            "negative_source must be one of .* got 'teacher'",
+        ),
+    ],
+)
+def test_constructor_errors(kwargs, match):
+    with pytest.raises(ValueError, match=match):
+        LOREHead(**{'num_classes': 3, 'in_channels': DIMS, **kwargs})
