@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Test with several processes, on GPUs or, where there are none, on CPU:
-#   bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [options of tools/test.py]
+#   bash tools/dist_test.sh CONFIG CHECKPOINT PROCESSES [test.py options]
 # Over several machines set NNODES, NODE_RANK, MASTER_ADDR and PORT.
 set -euo pipefail
 

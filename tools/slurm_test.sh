@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Test on a Slurm cluster:
-#   bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]
+#   bash tools/slurm_test.sh PARTITION JOB_NAME CONFIG CHECKPOINT \
+#       [test.py options]
 # GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS ('') by
 # environment.
 set -euo pipefail
 
 if [ $# -lt 4 ]; then
-    echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [options of tools/test.py]" >&2
+    echo "usage: $0 PARTITION JOB_NAME CONFIG CHECKPOINT [options]" >&2
     exit 2
 fi
 PARTITION=$1

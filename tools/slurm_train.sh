@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Train on a Slurm cluster:
-#   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [options of tools/train.py]
+#   bash tools/slurm_train.sh PARTITION JOB_NAME CONFIG [train.py options]
 # GPUS (8), GPUS_PER_NODE (8), CPUS_PER_TASK (5) and SRUN_ARGS ('') by
 # environment.
 set -euo pipefail

@@ -75,6 +75,5 @@ def test_misspelt_key_of_a_part_is_named(tiny_runner, options, key):
     ],
 )
 def test_misspelt_key_of_the_training_is_named(tiny_runner, options, key):
-    runner = tiny_runner(**options)
     with pytest.raises(TypeError, match=f"argument '{key}'"):
-        runner.train()
+        tiny_runner(**options).train()

@@ -1,6 +1,7 @@
 """Checkpoints of a run: their content, and what is refused on loading."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -199,3 +200,6 @@ def test_resume_in_a_moved_folder(trained, tiny_runner, tmp_path):
     assert f'Load checkpoint from {moved}/epoch_1.pth' in log_of(runner)
     assert runner.epoch == 2
     assert sorted(p.name for p in moved.glob('epoch_*')) == ['epoch_2.pth']
+    best = Path(runner.message_hub.get_info('best_ckpt'))
+    assert best.parent == moved
+    assert sorted(moved.glob('best_*')) == [best]

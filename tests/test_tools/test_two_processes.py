@@ -15,12 +15,9 @@ def read(work):
     return steps, checks
 
 
-@pytest.mark.parametrize('preset', ['released', 'paper'])
-def test_two_equal_one(start_tool, call_tool, tiny_config, tmp_path, preset):
+def test_two_equal_one(start_tool, call_tool, tiny_config, tmp_path):
     options = dict(
         augment=False,
-        model__backbone__white_box__preset=preset,
-        model__neck__preset=preset,
         # Adam would make much of the noise in gradients that are zero.
         optim_wrapper__optimizer=dict(type='SGD', lr=0.01, momentum=0.9),
         log_processor=dict(window_size=1),

@@ -30,6 +30,7 @@ class SafeCheckpointHook(CheckpointHook):
 
     def before_train(self, runner: Runner) -> None:
         """Prepare as mmengine does, then validate a resumed epoch."""
+        _follow_move(runner)
         super().before_train(runner)
         if runner.epoch > 0 and self.by_epoch and _validation_due(runner):
             runner.logger.info(f'Validating the resumed epoch {runner.epoch}.')
@@ -112,6 +113,15 @@ class SafeCheckpointHook(CheckpointHook):
         path = self.file_backend.join_path(self.out_dir, name)
         if self.file_backend.isfile(path):
             self.file_backend.remove(path)
+
+
+def _follow_move(runner: Runner) -> None:
+    """Find the best checkpoints of a resumed folder that was moved."""
+    info = runner.message_hub.runtime_info
+    for key in [key for key in info if key.startswith('best_ckpt')]:
+        here = Path(runner.work_dir, Path(info[key]).name)
+        if not Path(info[key]).exists() and here.exists():
+            runner.message_hub.update_info(key, str(here))
 
 
 def _write_note(work_dir: Path, checkpoint: str) -> None:
