@@ -38,9 +38,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
 }
 PRESETS['extended'] = dict(
-    PRESETS['released'], read_layer=0, pool='mean_max', norm='layer'
+    PRESETS['released'], read_layer=None, pool='max', norm='layer'
 )
-
 
 # What the backbone reads of a White Box.
 _FACTS = (
@@ -97,7 +96,7 @@ class WhiteBox(nn.Module):
             image from its local tokens.
         read_layer (int, optional): 0 reads the patch embedding (the paper);
             s > 0 reads the tokens after block s, and prompts enter the blocks
-            after s only.
+            after s only. ``extended`` reads after a third of the blocks.
         write_layer (int, optional): Prompts enter the blocks after this one.
             Nothing is back-propagated through the blocks before. Defaults to
             None, ``read_layer``.
@@ -160,6 +159,8 @@ class WhiteBox(nn.Module):
         )
         values = dict(PRESETS[preset], write_layer=write_layer)
         values.update((k, v) for k, v in given.items() if v is not None)
+        if values['read_layer'] is None:
+            values['read_layer'] = num_layers // 3
         if values['write_layer'] is None:
             values['write_layer'] = values['read_layer']
         self.preset = preset
