@@ -1,5 +1,7 @@
 """Dynamic kNN graph over patches, and the max-relative aggregation."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -74,7 +76,7 @@ class _RowMax(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, rows: Tensor, index: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, index: Tensor) -> Tensor:
         out = rows[index[:, 0]]
         winner = index[:, :1].expand_as(out).contiguous()
         for column in index.unbind(1)[1:]:
@@ -87,6 +89,6 @@ class _RowMax(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (winner,) = ctx.saved_tensors
         return grad.new_zeros(ctx.shape).scatter_add_(0, winner, grad), None
