@@ -3,7 +3,9 @@
 from . import hooks
 from .config_keys import ConfigError, check_config_keys, known_config_keys
 from .files import CheckpointError, latest_checkpoint, safe_load_checkpoint
+from .num_classes import fill_num_classes
 from .optim import BFloat16OptimWrapper
+from .optim_constructor import TrainedOptimWrapperConstructor
 from .runner import LORERunner
 from .trained_weights import load_trained_weights
 
@@ -12,7 +14,9 @@ __all__ = [
     'CheckpointError',
     'ConfigError',
     'LORERunner',
+    'TrainedOptimWrapperConstructor',
     'check_config_keys',
+    'fill_num_classes',
     'hooks',
     'known_config_keys',
     'latest_checkpoint',

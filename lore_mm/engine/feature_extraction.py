@@ -48,6 +48,7 @@ def extract_train_features(
     compute: Callable[[Tensor], Tensor],
     pipeline: Sequence[dict] | None = None,
     batch_size: int | None = None,
+    num_images: int | None = None,
 ) -> TrainSetFeatures:
     """Run ``compute`` over the training set, without augmentation.
 
@@ -62,6 +63,8 @@ def extract_train_features(
         pipeline (Sequence[dict], optional): A pipeline without randomness.
             Defaults to None: that of the validation data set.
         batch_size (int, optional): Defaults to that of training.
+        num_images (int, optional): At most so many images, a fixed random
+            choice. Defaults to None, all.
 
     Raises:
         ValueError: No pipeline is given and there is no validation set, or an
@@ -70,10 +73,11 @@ def extract_train_features(
     loader = runner.train_dataloader
     steps = Compose(pipeline) if pipeline else val_pipeline(runner)
     dataset = with_pipeline(loader.dataset, steps)
+    chosen = _choose(len(dataset), num_images)
     rank, world_size = get_dist_info()
-    positions = list(range(rank, len(dataset), world_size))
+    positions = chosen[rank::world_size]
     print_log(
-        f'Computing features of {len(dataset)} training images.',
+        f'Computing features of {len(chosen)} training images.',
         logger='current',
     )
     own = DataLoader(
@@ -86,6 +90,16 @@ def extract_train_features(
     )
     parts = all_gather_object((positions, *_run(runner, own, compute)))
     return _in_order(parts)
+
+
+def _choose(length: int, number: int | None) -> list[int]:
+    """Positions of the images to use, in order; the same on all ranks."""
+    if number is None or number >= length:
+        return list(range(length))
+    generator = torch.Generator().manual_seed(0)
+    return sorted(
+        torch.randperm(length, generator=generator)[:number].tolist()
+    )
 
 
 def _run(

@@ -1,6 +1,7 @@
 """The runner of this package's configs."""
 
 import atexit
+import copy
 import os
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from .files import (
     replace_when_done,
     safe_load_checkpoint,
 )
+from .num_classes import fill_num_classes
 
 
 def _leave_process_group() -> None:
@@ -34,7 +36,8 @@ class LORERunner(Runner):
     Named in a config by ``runner_type='lore_mm.LORERunner'``, which the
     training and test tools of mmpretrain respect as well.
 
-    - Keys of the config are checked before anything is built.
+    - Keys of the config are checked before anything is built, and a number
+      of classes that it leaves open is taken from the data.
     - Checkpoints are read with ``weights_only=True`` and written whole or not
       at all.
     - Without CUDA, several processes talk over gloo.
@@ -45,11 +48,14 @@ class LORERunner(Runner):
         """Build a runner from a config.
 
         Raises:
-            ConfigError: An unknown top-level key.
+            ConfigError: An unknown top-level key, or a number of classes
+                that is not that of the data.
             ValueError: The work folder cannot be written.
         """
         check_config_keys(cfg)
         check_work_dir(cfg['work_dir'])
+        cfg = copy.deepcopy(cfg)
+        fill_num_classes(cfg)
         return super().from_cfg(cfg)
 
     def setup_env(self, env_cfg: dict) -> None:

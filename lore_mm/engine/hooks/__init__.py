@@ -6,12 +6,13 @@ from .finite_loss_hook import FiniteLossHook, InvalidLossError
 from .head_warm_start_hook import HeadWarmStartHook
 from .negative_label_hook import NegativeLabelHook
 from .norm_statistics_hook import NormStatisticsHook
+from .prompt_start_hook import PromptStartHook
 from .run_summary_hook import RunSummaryHook
 from .safe_checkpoint_hook import SafeCheckpointHook
+from .split_record_hook import SplitRecordHook
 from .trained_weights_hook import TrainedWeightsHook
 
 __all__ = [
-    'ClassEmbeddingHook',
     'ClassEmbeddingHook',
     'EpochSeedHook',
     'FiniteLossHook',
@@ -19,8 +20,9 @@ __all__ = [
     'InvalidLossError',
     'NegativeLabelHook',
     'NormStatisticsHook',
-    'NormStatisticsHook',
+    'PromptStartHook',
     'RunSummaryHook',
     'SafeCheckpointHook',
+    'SplitRecordHook',
     'TrainedWeightsHook',
 ]
