@@ -23,9 +23,10 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='VisualizationHook', enable=False),
     epoch_seed=dict(type='lore_mm.EpochSeedHook'),
+    splits=dict(type='lore_mm.SplitRecordHook'),
     finite_loss=dict(type='lore_mm.FiniteLossHook'),
     summary=dict(type='lore_mm.RunSummaryHook'),
-    # These two do nothing for a model that has no use for them.
+    # The next two do nothing for a model that has no use for them.
     class_embedding=dict(type='lore_mm.ClassEmbeddingHook'),
     negative_label=dict(type='lore_mm.NegativeLabelHook'),
     trained_weights=dict(type='lore_mm.TrainedWeightsHook'),

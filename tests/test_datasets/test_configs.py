@@ -45,9 +45,9 @@ def check(cfg: Config, sizes: tuple[int, int, int], size: int = 224) -> dict:
 def test_cub(real_data, monkeypatch) -> None:
     monkeypatch.setenv('CUB_ROOT', str(real_data / 'CUB_200_2011'))
     cfg = Config.fromfile(BASE / 'cub.py')
-    check(cfg, (351, 39, 329))
+    check(cfg, (312, 78, 329))
     cfg.merge_from_dict({'train_dataloader.dataset.shots': 16})
-    check(cfg, (208, 39, 329))
+    check(cfg, (208, 78, 329))
 
 
 def test_cub_names_the_missing_folder(monkeypatch, tmp_path) -> None:
@@ -62,7 +62,7 @@ def test_textile() -> None:
     loaders = check(cfg, (600, 300, 600))
     names = loaders['train'].dataset.metainfo['classes']
     assert names == tuple(cfg.class_names)
-    cfg.merge_from_dict({'train_dataloader.dataset.per_class.train': 40})
+    cfg.merge_from_dict({'train_dataloader.dataset.shots': 40})
     check(cfg, (120, 300, 600))
 
 

@@ -1,8 +1,9 @@
 """CUB-200-2011: fine-grained birds, official train and test split.
 
-Validation images are held out of the training split; the test split chooses
-nothing. The folder is ``data/CUB_200_2011``, or the environment variable
-``CUB_ROOT``; any part of the set with whole classes will do.
+Validation images, a fifth of each class, are held out of the training split;
+the test split chooses nothing. The folder is ``data/CUB_200_2011``, or the
+environment variable ``CUB_ROOT``; any part of the set with whole classes will
+do. ``LORE_IMG_SIZE`` is the side of the images, for training and test alike.
 
 Few shots: ``train_dataloader.dataset.shots=16`` and, for another draw,
 ``train_dataloader.dataset.shots_seed=1``. The validation images stay.
@@ -10,7 +11,7 @@ Few shots: ``train_dataloader.dataset.shots=16`` and, for another draw,
 
 data_root = '{{$CUB_ROOT:data/CUB_200_2011}}'
 template = 'a photo of a {}, a type of bird.'
-img_size = 224
+img_size = int('{{$LORE_IMG_SIZE:224}}')
 
 train_pipeline = [
     dict(type='lore_mm.LoadRGBImage'),
@@ -42,12 +43,12 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='lore_mm.HoldOut',
         part='train',
-        ratio=0.1,
+        ratio=0.2,
         seed=0,
         shots=None,
         shots_seed=0,
@@ -62,12 +63,12 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='lore_mm.HoldOut',
         part='val',
-        ratio=0.1,
+        ratio=0.2,
         seed=0,
         dataset=dict(
             type='lore_mm.CUB200',
@@ -80,7 +81,7 @@ val_dataloader = dict(
 test_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='lore_mm.CUB200',

@@ -3,12 +3,13 @@
 The folder is ``data/images``, or the environment variable ``FOLDER_ROOT``. It
 holds ``train/``, ``val/`` and ``test/``, or the class folders alone, which a
 seeded split then shares out 70 / 10 / 20. To keep that split in a file set
-``split_file`` of the three data sets to the same path.
+``split_file`` of the three data sets to the same path. ``LORE_IMG_SIZE`` is
+the side of the images, for training and test alike.
 """
 
 data_root = '{{$FOLDER_ROOT:data/images}}'
 template = 'This is a photo of a {}.'
-img_size = 224
+img_size = int('{{$LORE_IMG_SIZE:224}}')
 
 train_pipeline = [
     dict(type='lore_mm.LoadRGBImage'),
@@ -45,21 +46,21 @@ dataset = dict(
 train_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(split='train', pipeline=train_pipeline, **dataset),
 )
 val_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(split='val', pipeline=test_pipeline, **dataset),
 )
 test_dataloader = dict(
     batch_size=32,
     num_workers=2,
-    persistent_workers=True,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(split='test', pipeline=test_pipeline, **dataset),
 )

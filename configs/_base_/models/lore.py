@@ -11,6 +11,7 @@ model = dict(
     head=dict(
         type='lore_mm.LOREHead',
         num_classes=None,  # taken from the data set
+        scale=16.0,  # 100 as published
         constraint=dict(type='lore_mm.PrototypeConstraintLoss'),
     ),
 )

@@ -8,5 +8,5 @@ model = dict(
         deep=False,
         out_type='lore',
     ),
-    head=dict(type='lore_mm.LOREHead', num_classes=None),
+    head=dict(type='lore_mm.LOREHead', num_classes=None, scale=16.0),
 )

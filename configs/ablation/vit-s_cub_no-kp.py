@@ -1,0 +1,21 @@
+"""Ablation: LORE without L_kp and KLA, on ViT-S/14, CUB-200-2011.
+
+    python tools/train.py configs/ablation/vit-s_cub_no-kp.py
+
+All else is as in ``configs/lore/vit-s_cub.py``.
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains 2.25 M of 23.9 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/lore.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/lore.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    neck=None,
+    head=dict(in_channels=_base_.out_dims, constraint=None),
+)

@@ -1,0 +1,19 @@
+"""Full fine-tuning of ViT-S/14 (DINOv2), CUB-200-2011.
+
+    python tools/train.py configs/baselines/full_vit-s_cub.py
+
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains all 21.7 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/full.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/full.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)

@@ -1,0 +1,19 @@
+"""Full fine-tuning of ViT-S/14 (DINOv2), the textile set.
+
+    python tools/train.py configs/baselines/full_vit-s_textile.py
+
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains all 21.6 M weights (3 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/full.py',
+    '../_base_/datasets/textile.py',
+    '../_base_/schedules/full.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)

@@ -1,0 +1,19 @@
+"""VPT-shallow on ViT-S/14 (DINOv2), the textile set.
+
+    python tools/train.py configs/baselines/vpt-shallow_vit-s_textile.py
+
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains 5 k of 21.6 M weights (3 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/vpt-shallow.py',
+    '../_base_/datasets/textile.py',
+    '../_base_/schedules/vpt.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)

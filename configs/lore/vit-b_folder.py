@@ -1,0 +1,25 @@
+"""LORE on ViT-B/16 (AugReg), your own images.
+
+    export FOLDER_ROOT=images
+    python tools/train.py configs/lore/vit-b_folder.py
+
+Cost: trains 9.07 M of 94.9 M weights (2 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-b16_augreg.py',
+    '../_base_/models/lore.py',
+    '../_base_/datasets/folder.py',
+    '../_base_/schedules/lore.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    neck=dict(
+        embed_dims=_base_.embed_dims,
+        text_dims=_base_.text_dims,
+        knowledge=_base_.knowledge,
+        templates=_base_.template,
+    ),
+    head=dict(in_channels=_base_.out_dims),
+)
