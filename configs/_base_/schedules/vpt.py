@@ -5,19 +5,19 @@ Prompts and head start as those of LORE do.
 
 optim_wrapper = dict(
     constructor='lore_mm.TrainedOptimWrapperConstructor',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
+    optimizer=dict(type='AdamW', lr=3e-3, weight_decay=1e-4),
     paramwise_cfg=dict(
         flat_decay_mult=0.0,  # biases
         custom_keys=dict(
             prompts=dict(decay_mult=0.0),
-            head=dict(lr_mult=1.0),
+            head=dict(lr_mult=0.3),
         ),
     ),
 )
 param_scheduler = dict(
     type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True
 )
-train_cfg = dict(by_epoch=True, max_epochs=20, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=10, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=32)
