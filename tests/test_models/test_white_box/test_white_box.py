@@ -43,12 +43,22 @@ def test_preset_paper():
     assert (white_box.deep, white_box.pool) == (False, 'mean')
 
 
-def test_preset_extended_is_its_own():
+def test_preset_extended():
     white_box = make(preset='extended')
-    assert white_box.pool == 'mean_max'
+    assert white_box.lin.variant == 'grapher'
+    assert white_box.pool == 'max'
     assert not any(
         isinstance(m, torch.nn.BatchNorm1d) for m in white_box.modules()
     )
+
+
+@pytest.mark.parametrize('layers, read', [(12, 4), (6, 2), (2, 0), (1, 0)])
+def test_extended_reads_after_a_third(layers, read):
+    white_box = WhiteBox(DIMS, layers, preset='extended')
+    assert white_box.read_layer == white_box.write_layer == read
+    assert white_box(patches()).local.shape == (3, layers - read, 2, DIMS)
+    fixed = WhiteBox(DIMS, layers, preset='extended', read_layer=0)
+    assert fixed.read_layer == 0
 
 
 @pytest.mark.parametrize('preset', PRESET_NAMES)
@@ -155,6 +165,11 @@ def test_registered():
         (dict(num_local_prompts=-2), 'num_local_prompts .* got -2'),
         (dict(read_layer=LAYERS), r'read_layer must be in \[0, 3\] .* got 4'),
         (dict(read_layer=-1), r'read_layer must be in .* got -1'),
+        (dict(write_layer=LAYERS), r'write_layer must be in \[0, 3\]'),
+        (
+            dict(read_layer=2, write_layer=1),
+            r'write_layer must be in \[2, 3\], from read_layer on, got 1',
+        ),
         (dict(pool='min'), "pool must be one of .* got 'min'"),
         (dict(hidden_dims=0), 'hidden_dims must be at least 1, got 0'),
         (dict(top_patches=0), 'top_patches must be at least 1, got 0'),
