@@ -1,0 +1,90 @@
+"""Which images a run uses is written down; splits never overlap."""
+
+import json
+from pathlib import Path
+
+import pytest
+from mmengine.registry import DATASETS
+
+from lore_mm.engine.hooks import SplitRecordHook
+
+TEST_SET = 'test_dataloader__dataset__data_root'
+
+
+def start(runner) -> Path:
+    """What ``train`` does before the first epoch, as far as needed here."""
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    SplitRecordHook().before_train(runner)
+    return Path(runner.work_dir, 'splits.json')
+
+
+def test_all_images_are_named(tiny_runner):
+    runner = tiny_runner()
+    splits = json.loads(start(runner).read_text())
+    assert {name: len(found) for name, found in splits.items()} == dict(
+        train=48, val=12, test=24
+    )
+    assert splits['train'][0] == 'train/class_0/000.png'
+    assert isinstance(runner._test_loop, dict)  # still not built
+
+
+def test_missing_test_set_is_left_out(tiny_runner, tmp_path):
+    runner = tiny_runner(**{TEST_SET: str(tmp_path / 'gone')})
+    assert set(json.loads(start(runner).read_text())) == {'train', 'val'}
+    log = Path(runner.logger.handlers[1].baseFilename).read_text()
+    assert 'the test set is left out, as it is not here' in log
+    assert 'gone' in log
+
+
+def test_no_test_set_and_no_validation(tiny_runner):
+    runner = tiny_runner(
+        test_dataloader=None,
+        test_cfg=None,
+        test_evaluator=None,
+        val_dataloader=None,
+        val_cfg=None,
+        val_evaluator=None,
+    )
+    assert set(json.loads(start(runner).read_text())) == {'train'}
+
+
+def test_overlap_stops_the_run(tiny_runner):
+    runner = tiny_runner(test_dataloader__dataset__split='val')
+    with pytest.raises(ValueError, match='is in val and in test'):
+        start(runner)
+
+
+def test_data_without_names_is_left_out(tiny_runner):
+    runner = tiny_runner()
+    runner._test_dataloader = dict(dataset=['pixels'])
+    assert set(json.loads(start(runner).read_text())) == {'train', 'val'}
+
+
+def test_file_serves_as_split_file(tiny_runner, tiny_image_folder, tmp_path):
+    root = tiny_image_folder(num_classes=2, per_class=10, name='plain')
+    sets = {
+        f'{split}_dataloader__dataset__{key}': value
+        for split in ('train', 'val', 'test')
+        for key, value in dict(data_root=str(root), seed=3).items()
+    }
+    parts = ('head', 'neck', 'data_preprocessor')
+    numbers = {f'model__{part}__num_classes': 2 for part in parts}
+    runner = tiny_runner(**numbers, **sets)
+    record = start(runner)
+    again = DATASETS.build(
+        dict(
+            type='lore_mm.ImageFolder',
+            data_root=str(root),
+            split_file=str(record),
+        )
+    )
+    names = json.loads(record.read_text())['train']
+    assert len(again) == len(names) == 14
+    infos = [again.get_data_info(i)['img_path'] for i in range(len(again))]
+    assert [Path(p).relative_to(root).as_posix() for p in infos] == names
+
+
+def test_shipped_configs_have_it(tiny_runner):
+    runner = tiny_runner(train_cfg__max_epochs=1)
+    runner.train()
+    assert Path(runner.work_dir, 'splits.json').is_file()
