@@ -5,6 +5,7 @@ import itertools
 import pytest
 import torch
 
+from lore_mm.models import TimmBlackBox
 from lore_mm.models.backbones import base
 from lore_mm.models.backbones.prompted_block import fast_block, plain_block
 from lore_mm.models.black_boxes import standard_block
@@ -49,6 +50,23 @@ def test_eval(family, black_box, make_model, make_image, preset):
                 fast = run(model, img, True, out_type)
                 plain = run(model, img, False, out_type)
             torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize('preset', PRESET_NAMES)
+def test_norms_of_queries_and_keys(make_model, make_image, preset):
+    """No family above has them; prompts need them too."""
+    black_box = TimmBlackBox('test_vit', img_size=64, qk_norm=True)
+    for block in black_box.blocks:
+        for norm in (block.attn.q_norm, block.attn.k_norm):
+            norm.weight.data.normal_()
+            norm.bias.data.normal_()
+    model = make_model(black_box, preset=preset).eval()
+    assert standard_block(black_box.blocks[0]) is not None
+    img = make_image(black_box)
+    with torch.no_grad():
+        fast = run(model, img, True, 'raw')
+        plain = run(model, img, False, 'raw')
+    torch.testing.assert_close(fast, plain, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize('preset', PRESET_NAMES)

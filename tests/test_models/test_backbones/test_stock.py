@@ -43,9 +43,9 @@ def train(model, data):
     wrapper = OptimWrapper(
         torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
     )
-    losses = [float(model.train_step(data, wrapper)['loss'])]
+    losses = [model.train_step(data, wrapper)['loss'].item()]
     for _ in range(STEPS):
-        losses.append(float(model.train_step(data, wrapper)['loss']))
+        losses.append(model.train_step(data, wrapper)['loss'].item())
     changed = {
         name
         for name, value in model.named_parameters()

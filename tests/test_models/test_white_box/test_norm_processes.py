@@ -78,7 +78,7 @@ def ranks(tmp_path_factory):
         for rank in range(2)
     ]
     for process in running:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
     return [
         torch.load(folder / f'{rank}.pt', weights_only=True)
