@@ -3,7 +3,7 @@
     python tools/train.py configs/baselines/full_vit-s_cub.py
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
-Cost: trains all 21.7 M weights (200 classes).
+Cost: trains all 22.1 M weights (200 classes).
 """
 
 _base_ = [

@@ -3,7 +3,7 @@
     python tools/train.py configs/baselines/vpt-deep_vit-s_cub.py
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
-Cost: trains 123 k of 21.8 M weights (200 classes).
+Cost: trains 123 k of 22.2 M weights (200 classes).
 """
 
 _base_ = [

@@ -3,7 +3,7 @@
     python tools/train.py configs/baselines/vpt-shallow_vit-s_cub.py
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
-Cost: trains 80.8 k of 21.7 M weights (200 classes).
+Cost: trains 80.8 k of 22.1 M weights (200 classes).
 """
 
 _base_ = [

@@ -6,7 +6,7 @@ Recipe, head scale and loss are the published ones. The data is not among the
 published sets, and validation images, which are held out of the training
 split, choose the checkpoint.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
-Cost: trains 2.7 M of 24.3 M weights (200 classes).
+Cost: trains 2.7 M of 24.8 M weights (200 classes).
 """
 
 _base_ = [

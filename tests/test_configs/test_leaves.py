@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
@@ -50,7 +51,9 @@ def build(cfg: Config, num_classes: int) -> nn.Module:
             part.num_classes = num_classes
     box = model.backbone.black_box
     box.pop('checkpoint', None)
-    box.pretrained = False
+    # The size that the weights were trained at, as their positions have it.
+    side = timm.get_pretrained_cfg(box.model_name).input_size[-1]
+    box.update(pretrained=False, img_size=side)
     with (
         DefaultScope.overwrite_default_scope('mmpretrain'),
         torch.device('meta'),

@@ -11,12 +11,12 @@ not depend on them.
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import timm
 import torch
@@ -199,12 +199,25 @@ def peak_memory(row: str, args: argparse.Namespace) -> float:
 
 
 def report_memory(args: argparse.Namespace) -> None:
-    """Child process: print the growth of the peak over one step."""
+    """Child process: print the peak of one step above what was held before.
+
+    Linux only: the peak is reset through ``/proc``, since a process starts
+    with that of its parent.
+    """
     step = train_step(args.memory_of, args)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path('/proc/self/clear_refs').write_text('5')
+    before = status_kb('VmRSS')
     step()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print((after - before) / 1024)
+    print((status_kb('VmHWM') - before) / 1024)
+
+
+def status_kb(key: str) -> int:
+    """A value in kB of this process's ``/proc`` status."""
+    for line in Path('/proc/self/status').read_text().splitlines():
+        name, _, value = line.partition(':')
+        if name == key:
+            return int(value.split()[0])
+    raise RuntimeError(f'/proc/self/status has no {key!r}.')
 
 
 def markdown(rows: list[dict]) -> str:
