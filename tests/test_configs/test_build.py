@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
-from mmengine.registry import RUNNERS
+from mmengine.registry import DATASETS, RUNNERS, DefaultScope
 
 from lore_mm.engine import ConfigError
 
@@ -116,3 +116,20 @@ def test_misspelt_key_is_refused(leaf_config, options):
 def test_misspelt_key_of_a_part_is_named(leaf_runner, key):
     with pytest.raises((TypeError, ValueError), match=key.split('.')[-1]):
         leaf_runner('lore/vit-s_cub', **{key: 1}).train()
+
+
+@pytest.mark.parametrize(
+    'name,shots,seed',
+    [('lore/vit-s_cub', 4, 'shots_seed'), ('lore/vit-s_textile', 3, 'seed')],
+)
+def test_shots_and_their_draw(leaf_config, name, shots, seed):
+    where = 'train_dataloader.dataset.'
+    drawn = []
+    for draw in (0, 0, 1):
+        options = {f'{where}shots': shots, f'{where}{seed}': draw}
+        cfg = leaf_config(name, **options)
+        with DefaultScope.overwrite_default_scope('mmpretrain'):
+            dataset = DATASETS.build(cfg.train_dataloader.dataset)
+        assert len(dataset) == 3 * shots
+        drawn.append(dataset.indices)
+    assert drawn[0] == drawn[1] != drawn[2]
