@@ -152,6 +152,8 @@ class LOREViT(PromptedBackbone):
     def explain(self, img: Tensor) -> WhiteBoxOutput:
         """What the White Box writes for images (B, 3, H, W), with Ê.
 
+        In eval mode, whatever the mode of the model.
+
         Raises:
             ValueError: There is no White Box.
         """
@@ -159,4 +161,8 @@ class LOREViT(PromptedBackbone):
             raise ValueError('white_box is None: the bare Black Box.')
         patches, grid = self.black_box.patchify(img)
         source, _ = self._read(patches, self.black_box.embed(patches, grid))
-        return self.white_box(source, with_tokens=True)
+        training = self.white_box.training
+        self.white_box.eval()
+        output = self.white_box(source, with_tokens=True)
+        self.white_box.train(training)
+        return output

@@ -94,19 +94,25 @@ class LOREHead(ClsHead):
         """``loss_cls``, and ``loss_kp`` where there are prototypes.
 
         Raises:
-            ValueError: ``negative_source='black_box'`` and a sample has no
-                ``negative_label``.
+            ValueError: The features of a White Box carry no prototypes though
+                there is a constraint, or ``negative_source='black_box'`` and
+                a sample has no ``negative_label``.
         """
         logits = self(feats)
         losses = self._get_loss(logits, data_samples, **kwargs)
         losses['loss_cls'] = losses.pop('loss')
-        prototypes = getattr(feats, 'prototypes', None)
-        if self.constraint is None or prototypes is None:
-            return losses
+        if self.constraint is None or getattr(feats, 'latent', None) is None:
+            return losses  # the bare Black Box has nothing to constrain
+        if feats.prototypes is None:
+            raise ValueError(
+                'the constraint needs prototypes; add '
+                "neck=dict(type='lore_mm.KnowledgeLocalityNeck', ...), or set "
+                'constraint=None in the head.'
+            )
         target = torch.cat([sample.gt_label for sample in data_samples])
         losses['loss_kp'] = self.constraint(
             feats.latent,
-            prototypes,
+            feats.prototypes,
             target.to(logits.device),
             self._predicted(logits, data_samples),
         )

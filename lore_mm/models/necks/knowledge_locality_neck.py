@@ -108,8 +108,8 @@ class KnowledgeLocalityNeck(BaseModule):
                 'KnowledgeLocalityNeck needs LOREFeatures, got '
                 f"{type(features).__name__}; set out_type='lore' in LOREViT."
             )
-        if not self.training:
-            return features
+        if not self.training or features.latent is None:
+            return features  # inference, or the bare Black Box
         if features.tokens is None:
             raise TypeError(
                 'KnowledgeLocalityNeck needs the tokens of a White Box; '

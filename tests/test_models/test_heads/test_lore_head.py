@@ -91,16 +91,25 @@ def test_no_loss_without_name(features, samples):
     assert 'accuracy_top-1' in losses
 
 
-@pytest.mark.parametrize(
-    'constraint, prototypes', [(None, True), (KP, False), (None, False)]
-)
-def test_task_loss_alone(features, samples, constraint, prototypes):
+@pytest.mark.parametrize('prototypes', [True, False])
+def test_task_loss_alone(features, samples, prototypes):
     if not prototypes:
         features = features._replace(prototypes=None)
-    losses = make(constraint=constraint).loss(features, samples)
+    losses = make(constraint=None).loss(features, samples)
     assert set(losses) == {'loss_cls'}
     tuple_losses = make().loss((features.cls_token,), samples)
     assert set(tuple_losses) == {'loss_cls'}
+
+
+def test_constraint_without_prototypes(features, samples):
+    head = make(constraint=KP)
+    with pytest.raises(ValueError, match='the constraint needs prototypes'):
+        head.loss(features._replace(prototypes=None), samples)
+
+
+def test_bare_black_box_has_nothing_to_constrain(features, samples):
+    bare = LOREFeatures(features.cls_token)
+    assert set(make(constraint=KP).loss(bare, samples)) == {'loss_cls'}
 
 
 def test_missing_negative_label(features, samples):

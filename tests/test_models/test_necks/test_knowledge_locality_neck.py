@@ -82,6 +82,11 @@ def test_needs_the_tokens_of_a_white_box(neck, features):
         neck(features._replace(tokens=None))
 
 
+def test_bare_black_box_passes_through(neck, features):
+    bare = LOREFeatures(features.cls_token)
+    assert neck.train()(bare) is bare
+
+
 def test_needs_class_embeddings(features):
     neck = make()
     with pytest.raises(RuntimeError, match='class embeddings are not set'):
