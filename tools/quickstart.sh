@@ -25,12 +25,11 @@ OUT=work_dirs/quickstart
 
 # Fewer images than the configs take, so that two cores need minutes: 100 of a
 # class to train, 50 to validate. All 600 test images are scored.
-FEW=()
-for part in train val; do
-    FEW+=("${part}_dataloader.dataset.per_class.train=100")
-    FEW+=("${part}_dataloader.dataset.per_class.val=50")
-done
-FEW+=(train_cfg.val_interval=2)
+FEW=(
+    train_dataloader.dataset.shots=100
+    val_dataloader.dataset.per_class.val=50
+    train_cfg.val_interval=2
+)
 
 begin() {
     step=$1
