@@ -87,3 +87,25 @@ def check_config_keys(cfg: Mapping) -> None:
         f'unknown config key {", ".join(named)}; start the name of a helper '
         f'variable with an underscore.'
     )
+
+
+def check_options(options: Mapping) -> None:
+    """Refuse options that set a helper variable of a config.
+
+    By the time ``--cfg-options`` are merged the config has used the variable
+    up, so the option would change nothing.
+
+    Args:
+        options (Mapping): Dotted keys and their values.
+
+    Raises:
+        ConfigError: An option begins with a helper variable.
+    """
+    useless = [key for key in options if key.split('.')[0] in _HELPERS]
+    if useless:
+        raise ConfigError(
+            f'--cfg-options {", ".join(map(repr, useless))} would change '
+            f'nothing: the config has already used that variable. Set what '
+            f'was built from it, such as train_dataloader.dataset.data_root, '
+            f'or the environment variable named in configs/README.md.'
+        )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from lore_mm.utils import find_config
 
-from .config_keys import ConfigError
+from .config_keys import ConfigError, check_options
 from .files import CheckpointError, latest_checkpoint, replace_when_done
 from .hooks.finite_loss_hook import InvalidLossError
 from .plain import to_plain
@@ -94,6 +94,7 @@ def finish_config(cfg: Config, args: argparse.Namespace) -> None:
         if loader is not None:
             _complete_loader(loader, cfg, training=name == 'train')
     if args.cfg_options:
+        check_options(args.cfg_options)
         cfg.merge_from_dict(args.cfg_options)
 
 

@@ -6,6 +6,7 @@ import pytest
 from mmengine.config import Config
 
 from lore_mm.engine import ConfigError, check_config_keys
+from lore_mm.engine.config_keys import check_options
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
@@ -77,3 +78,13 @@ def test_misspelt_key_of_a_part_is_named(tiny_runner, options, key):
 def test_misspelt_key_of_the_training_is_named(tiny_runner, options, key):
     with pytest.raises(TypeError, match=f"argument '{key}'"):
         tiny_runner(**options).train()
+
+
+@pytest.mark.parametrize('key', ['img_size', 'dataset.data_root'])
+def test_option_that_would_change_nothing(key):
+    with pytest.raises(ConfigError, match=f"'{key}' would change nothing"):
+        check_options({'train_cfg.max_epochs': 1, key: 126})
+
+
+def test_other_options_pass():
+    check_options({'train_dataloader.dataset.data_root': 'x', '_own': 1})
