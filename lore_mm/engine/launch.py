@@ -199,6 +199,11 @@ def run_main(main: Callable[[], None]) -> None:
         if not any(mark in str(error) for mark in _REGISTRY_MARKS):
             raise
         _fail(error)
+    if torch.distributed.is_initialized():
+        # Left to the interpreter's end, gloo's threads can abort a process
+        # that has done its work.
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
 
 
 def _fail(error: Exception) -> None:
