@@ -1,4 +1,8 @@
-"""Test a checkpoint: python tools/test.py CONFIG CHECKPOINT [options]."""
+"""Test a model: python tools/test.py CONFIG CHECKPOINT [options].
+
+``none`` in the place of the checkpoint tests the model as it is built: the
+bare Black Box of the tasks that train nothing.
+"""
 
 import argparse
 
@@ -18,7 +22,9 @@ from lore_mm.engine.launch import (
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Test a checkpoint')
     parser.add_argument('config', help='path or name of a config')
-    parser.add_argument('checkpoint', help='checkpoint to test')
+    parser.add_argument(
+        'checkpoint', help='checkpoint to test, or none: nothing is loaded'
+    )
     add_common_arguments(parser)
     parser.add_argument('--out', help='file for the metrics or predictions')
     parser.add_argument(

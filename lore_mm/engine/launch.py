@@ -149,7 +149,9 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
     """Merge the options of tools/test.py into a config."""
     if cfg.get('test_cfg') is None:
         raise ConfigError(f'{args.config} has no test_cfg: nothing to test.')
-    cfg.load_from, cfg.resume = args.checkpoint, False
+    nothing = args.checkpoint == 'none'
+    cfg.load_from = None if nothing else args.checkpoint
+    cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
     finish_config(cfg, args)
