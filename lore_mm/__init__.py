@@ -4,6 +4,21 @@ from .utils.quiet import quiet_imports
 from .version import __version__
 
 with quiet_imports():
-    from . import datasets, engine, evaluation, models
+    from . import (
+        apis,
+        datasets,
+        engine,
+        evaluation,
+        models,
+        visualization,
+    )
 
-__all__ = ['__version__', 'datasets', 'engine', 'evaluation', 'models']
+__all__ = [
+    '__version__',
+    'apis',
+    'datasets',
+    'engine',
+    'evaluation',
+    'models',
+    'visualization',
+]

@@ -1,0 +1,5 @@
+"""Evaluation of models."""
+
+from . import functional, metrics
+
+__all__ = ['functional', 'metrics']

@@ -1,0 +1,1 @@
+"""Metrics for mmengine's evaluator, thin around the pure functions."""

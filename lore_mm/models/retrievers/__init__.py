@@ -1,0 +1,1 @@
+"""Image retrieval by the features of a backbone."""
