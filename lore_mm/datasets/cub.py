@@ -47,6 +47,8 @@ class CUB200(CUB):
     """
 
     METAINFO: dict = {}
+    FOLDER = 'CUB_200_2011'
+    NUMBERED_IMAGES = True  # whether the ids of images are numbers
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class CUB200(CUB):
             if not (root / name).exists():
                 raise FileNotFoundError(
                     f"'{root / name}' does not exist; data_root must be the "
-                    'CUB_200_2011 folder.'
+                    f'{self.FOLDER} folder.'
                 )
         if classes is not None and (isinstance(classes, str) or not classes):
             raise ValueError(
@@ -70,9 +72,10 @@ class CUB200(CUB):
         self.chosen = classes
         super().__init__(data_root=str(root), split=split, **kwargs)
 
-    def _table(self, name: str) -> dict[int, str]:
+    def _table(self, name: str) -> dict[int | str, str]:
         """Read one of the files: an id and a value on each line."""
-        table: dict[int, str] = {}
+        table: dict[int | str, str] = {}
+        numbered = self.NUMBERED_IMAGES or name == 'classes.txt'
         path = Path(self.data_root) / name
         lines = path.read_text('utf-8').splitlines()
         for number, line in enumerate(lines, 1):
@@ -81,12 +84,12 @@ class CUB200(CUB):
                 continue
             number_wanted = name not in ('images.txt', 'classes.txt')
             valid = value.isdigit() if number_wanted else value
-            if not key.isdigit() or not valid:
+            if not (key.isdigit() or not numbered) or not valid:
                 raise ValueError(
                     f"'{path}', line {number}: expected '<id> <value>', got "
                     f'{line!r}.'
                 )
-            table[int(key)] = value.strip()
+            table[int(key) if numbered else key] = value.strip()
         return table
 
     def _class_ids(self, present: set[int], names: dict[int, str]) -> list:

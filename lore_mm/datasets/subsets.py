@@ -51,7 +51,7 @@ class FewShotSubset(SeededSubset):
     Args:
         dataset (dict | BaseDataset): Any data set of mmengine or mmpretrain
             with one label per image, or a :class:`HoldOut`.
-        shots (int): Images of each class.
+        shots (int, optional): Images of each class. Defaults to None, all.
         seed (int): Seed of the choice. Defaults to 0.
         indices_file (str, optional): JSON file with the chosen images.
             Written if it does not exist, else read.
@@ -67,18 +67,22 @@ class FewShotSubset(SeededSubset):
     def __init__(
         self,
         dataset: dict | Dataset,
-        shots: int,
+        shots: int | None = None,
         seed: int = 0,
         indices_file: str | None = None,
         allow_fewer: bool = False,
         lazy_init: bool = False,
     ) -> None:
-        self.shots = _check_count('shots', shots)
+        self.shots = shots
+        if shots is not None:
+            _check_count('shots', shots)
         self.seed = check_seed(seed)
         self.allow_fewer = allow_fewer
         super().__init__(dataset, indices_file, lazy_init)
 
     def _choice(self) -> dict[str, Any]:
+        if self.shots is None:
+            return {'shots': None}
         return {
             'shots': self.shots,
             'seed': self.seed,
@@ -86,6 +90,8 @@ class FewShotSubset(SeededSubset):
         }
 
     def _choose(self, names: list[str], groups: list[list[int]]) -> list[int]:
+        if self.shots is None:
+            return list(range(len(names)))
         return _draw_shots(
             self.dataset,
             names,

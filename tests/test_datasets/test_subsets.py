@@ -67,6 +67,12 @@ def test_both_ways_to_hold_annotations(uneven, serialize) -> None:
     assert sorted(few.get_gt_labels()) == [0, 1, 2]
 
 
+def test_all_images_without_a_number_of_shots(uneven) -> None:
+    everything = FewShotSubset(uneven)
+    assert len(everything) == len(uneven)
+    assert everything.record['shots'] is None
+
+
 def test_too_few_images(uneven) -> None:
     with pytest.raises(ValueError, match="'cat' has 5 images, fewer than .*6"):
         FewShotSubset(uneven, 6)
@@ -74,7 +80,7 @@ def test_too_few_images(uneven) -> None:
     assert np.bincount(few.get_gt_labels()).tolist() == [6, 6, 5]
     with pytest.raises(ValueError, match="'cat' has 0 images"):
         FewShotSubset(Listed([0, 1]), 1, allow_fewer=True)
-    for wrong in (0, -2, 1.5, None, True):
+    for wrong in (0, -2, 1.5, True):
         with pytest.raises(ValueError, match='shots must be an integer >= 1'):
             FewShotSubset(uneven, wrong)
 
