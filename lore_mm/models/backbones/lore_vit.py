@@ -22,12 +22,15 @@ class LOREFeatures(NamedTuple):
             needs it.
         prototypes (Tensor | None): K-L prototypes (B, K, C), added by the
             neck in training.
+        pooled (Tensor | None): Pooled Ê, (B, C), or (B, 2 C) for a pair of
+            pools; None without a White Box.
     """
 
     cls_token: Tensor
     latent: Tensor | None = None
     tokens: Tensor | None = None
     prototypes: Tensor | None = None
+    pooled: Tensor | None = None
 
 
 @MODELS.register_module()
@@ -113,7 +116,9 @@ class LOREViT(PromptedBackbone):
         cls_token = black_box.project(tokens[:, 0])
         if output is None:
             return LOREFeatures(cls_token)
-        return LOREFeatures(cls_token, output.latent, output.tokens)
+        return LOREFeatures(
+            cls_token, output.latent, output.tokens, pooled=output.pooled
+        )
 
     def _read(self, patches: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """What the LIN reads, (B, N, C), and the tokens at that depth.

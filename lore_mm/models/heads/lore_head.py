@@ -20,11 +20,18 @@ class LOREHead(ClsHead):
     ``logits = W (scale * cls / ||cls||) + b``; the loss is the task loss plus
     :class:`PrototypeConstraintLoss` wherever the features carry prototypes.
 
+    With ``local_channels`` the head also reads the White Box's pooled tokens
+    Ê, normalised likewise and beside the CLS token (beyond the paper): what a
+    few pixels tell need not pass through the ViT's last blocks.
+
     Args:
         num_classes (int): K.
         in_channels (int): Width of the CLS token after projection.
         scale (float): Factor on the normalised token. Defaults to 100,
             CLIP's logit scale, as in the released code.
+        local_channels (int): Width of the pooled Ê to read, as
+            :attr:`lore_mm.models.WhiteBox.pooled_dims`. Defaults to 0: the
+            CLS token alone, as in the paper.
         negative_source (str): Where the predicted label p of Eq. (10) comes
             from: ``black_box``, the Black Box's own prediction, put into the
             samples by :class:`lore_mm.engine.hooks.NegativeLabelHook` before
@@ -36,7 +43,8 @@ class LOREHead(ClsHead):
             ``ClsHead``.
 
     Raises:
-        ValueError: ``num_classes`` below 1 or ``negative_source`` unknown.
+        ValueError: ``num_classes`` below 1, ``local_channels`` negative or
+            ``negative_source`` unknown.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class LOREHead(ClsHead):
         num_classes: int,
         in_channels: int,
         scale: float = 100.0,
+        local_channels: int = 0,
         negative_source: str = 'black_box',
         loss: dict | None = None,
         constraint: dict | None = None,
@@ -59,6 +68,10 @@ class LOREHead(ClsHead):
             raise ValueError(
                 f'num_classes must be at least 1, got {num_classes}.'
             )
+        if local_channels < 0:
+            raise ValueError(
+                f'local_channels must be 0 or more, got {local_channels}.'
+            )
         if negative_source not in NEGATIVE_SOURCES:
             raise ValueError(
                 f'negative_source must be one of {NEGATIVE_SOURCES}, got '
@@ -67,19 +80,38 @@ class LOREHead(ClsHead):
         self.num_classes = num_classes
         self.in_channels = in_channels
         self.scale = scale
+        self.local_channels = local_channels
         self.negative_source = negative_source
         self.constraint = None
         if constraint is not None:
             self.constraint = MODELS.build(constraint)
-        self.fc = nn.Linear(in_channels, num_classes)
+        self.fc = nn.Linear(in_channels + local_channels, num_classes)
 
     def pre_logits(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
-        """Scaled, normalised CLS token (B, in_channels)."""
-        if isinstance(feats, LOREFeatures):
-            cls_token = feats.cls_token
-        else:
-            cls_token = feats[-1]
-        return self.scale * F.normalize(cls_token.float(), dim=-1)
+        """What the linear layer reads, of length ``scale``.
+
+        Returns:
+            Tensor: (B, in_channels + local_channels).
+
+        Raises:
+            ValueError: ``local_channels`` is not the width of the pooled Ê.
+        """
+        whole = isinstance(feats, LOREFeatures)
+        cls_token = feats.cls_token if whole else feats[-1]
+        parts = [cls_token]
+        if self.local_channels:
+            pooled = feats.pooled if whole else None
+            width = 0 if pooled is None else pooled.shape[-1]
+            if width != self.local_channels:
+                raise ValueError(
+                    f'local_channels is {self.local_channels}, but the '
+                    f'pooled tokens have {width} channels; the White Box '
+                    "decides by its pool, and the backbone's out_type must "
+                    "be 'lore'. 0 reads the CLS token alone."
+                )
+            parts.append(pooled)
+        parts = [F.normalize(part.float(), dim=-1) for part in parts]
+        return self.scale / len(parts) ** 0.5 * torch.cat(parts, dim=-1)
 
     def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
         """Logits (B, K)."""

@@ -9,7 +9,7 @@ from lore_mm.registry import MODELS
 from .graph import knn_indices, neighbour_max
 from .norm import LinearNorm
 
-POOLS = ('mean', 'max', 'mean_max', 'outlier')
+POOLS = ('mean', 'max', 'mean_max', 'max_min', 'outlier')
 VARIANTS = ('grapher', 'max_relative')
 
 
@@ -30,6 +30,8 @@ class LocalityInteractionNetwork(nn.Module):
         norm (str): ``batch``, ``layer`` or ``none``, for ``grapher``.
         groups (int): Groups of the graph convolution. Defaults to 4.
         ffn_ratio (int): Hidden width of the FFN over ``d``. Defaults to 4.
+        gain_init (float): First gain of each residual branch; 0 lets Ê start
+            as the tokens read. Defaults to 1.
 
     Raises:
         ValueError: ``variant`` unknown or ``k`` below 1.
@@ -43,6 +45,7 @@ class LocalityInteractionNetwork(nn.Module):
         norm: str = 'batch',
         groups: int = 4,
         ffn_ratio: int = 4,
+        gain_init: float = 1.0,
     ) -> None:
         super().__init__()
         if variant not in VARIANTS:
@@ -66,6 +69,15 @@ class LocalityInteractionNetwork(nn.Module):
         else:
             self.ffn_in = LinearNorm(dims, dims, norm='none', bias=False)
             self.ffn_out = LinearNorm(dims, dims, norm='none', bias=False)
+        for branch in self.branches():
+            last = branch.weight if norm_free(branch) else branch.norm.weight
+            last.data.mul_(gain_init)
+
+    def branches(self) -> tuple[LinearNorm, ...]:
+        """The last map of each residual branch."""
+        if self.variant == 'grapher':
+            return self.conv_out, self.ffn_out
+        return (self.ffn_out,)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Interacted tokens Ê (B, N, d) of patch tokens (B, N, d)."""
@@ -75,7 +87,7 @@ class LocalityInteractionNetwork(nn.Module):
     def pooled(
         self, tokens: Tensor, pool: str = 'mean', top: int = 3
     ) -> Tensor:
-        """Ê pooled over patches, (B, d) or (B, 2 d) for ``mean_max``.
+        """Ê pooled over patches: (B, d), or (B, 2 d) for a pair of pools.
 
         A mean exchanges places with the last linear map where that map is
         followed by nothing but a constant affine norm, so one row per image
@@ -83,9 +95,9 @@ class LocalityInteractionNetwork(nn.Module):
 
         Args:
             tokens (Tensor): Patch tokens (B, N, d).
-            pool (str): ``mean`` (LORE, Eq. (8)), ``max``, ``mean_max`` (both,
-                concatenated), or ``outlier``: the mean over the ``top``
-                patches least like their neighbours.
+            pool (str): ``mean`` (LORE, Eq. (8)), ``max``, ``mean_max`` or
+                ``max_min`` (both, concatenated), or ``outlier``: the mean
+                over the ``top`` patches least like their neighbours.
             top (int): Patches that ``outlier`` keeps. Defaults to 3.
         """
         hidden, residual, distance = self._before_last(tokens)
@@ -120,6 +132,11 @@ class LocalityInteractionNetwork(nn.Module):
         return F.gelu(self.ffn_in(tokens)), tokens, distance
 
 
+def norm_free(layer: LinearNorm) -> bool:
+    """Whether a map has no norm whose gain could scale it."""
+    return isinstance(layer.norm, nn.Identity)
+
+
 def pool_tokens(
     tokens: Tensor, pool: str, distance: Tensor, top: int = 3
 ) -> Tensor:
@@ -136,6 +153,8 @@ def pool_tokens(
         return tokens.amax(1)
     if pool == 'mean_max':
         return torch.cat([tokens.mean(1), tokens.amax(1)], dim=-1)
+    if pool == 'max_min':
+        return torch.cat([tokens.amax(1), tokens.amin(1)], dim=-1)
     if pool == 'outlier':
         unlike = distance.mean(-1)  # (B, N)
         index = unlike.topk(min(top, tokens.shape[1]), dim=1).indices

@@ -24,6 +24,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         norm='batch',
         position=False,
         drop_rate=0.1,
+        lin_gain_init=1.0,
     ),
     'paper': dict(
         variant='max_relative',
@@ -35,10 +36,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         norm='none',
         position=True,
         drop_rate=0.0,
+        lin_gain_init=1.0,
     ),
 }
 PRESETS['extended'] = dict(
-    PRESETS['released'], read_layer=None, pool='max', norm='layer'
+    PRESETS['released'],
+    read_layer=None,
+    pool='max_min',
+    norm='layer',
+    lin_gain_init=0.0,
 )
 
 # What the backbone reads of a White Box.
@@ -62,12 +68,15 @@ class WhiteBoxOutput(NamedTuple):
         local (Tensor | None): Locality-aware prompts (B, L, M, d).
         latent (Tensor): Y (B, d).
         tokens (Tensor | None): Ê (B, N, d), where it was asked for.
+        pooled (Tensor | None): Pooled Ê, what the latent is made of:
+            (B, d), or (B, 2 d) for a pair of pools.
     """
 
     shared: Tensor | None
     local: Tensor | None
     latent: Tensor
     tokens: Tensor | None
+    pooled: Tensor | None = None
 
     @property
     def prompts(self) -> Tensor | None:
@@ -101,7 +110,7 @@ class WhiteBox(nn.Module):
             Nothing is back-propagated through the blocks before. Defaults to
             None, ``read_layer``.
         pool (str, optional): How PG pools Ê: ``mean`` (the paper), ``max``,
-            ``mean_max`` or ``outlier``.
+            ``mean_max``, ``max_min`` or ``outlier``.
         norm (str, optional): ``batch`` (the paper), ``layer`` or ``none``.
         deep (bool, optional): Prompts of their own for each layer, or one
             set that enters once and is carried on.
@@ -115,6 +124,8 @@ class WhiteBox(nn.Module):
         before_pre_norm (bool): Whether the first layer's prompts enter before
             CLIP's pre-norm. Defaults to True.
         gain_init (float): See :class:`PromptGenerator`. Defaults to 1.
+        lin_gain_init (float, optional): First gain of the LIN's residual
+            branches; 0 (``extended``) lets Ê start as the tokens read.
 
     Raises:
         ValueError: A value outside its range; the message names it.
@@ -140,6 +151,7 @@ class WhiteBox(nn.Module):
         top_patches: int = 3,
         before_pre_norm: bool = True,
         gain_init: float = 1.0,
+        lin_gain_init: float | None = None,
     ) -> None:
         super().__init__()
         if preset not in PRESETS:
@@ -156,6 +168,7 @@ class WhiteBox(nn.Module):
             variant=variant,
             position=position,
             drop_rate=drop_rate,
+            lin_gain_init=lin_gain_init,
         )
         values = dict(PRESETS[preset], write_layer=write_layer)
         values.update((k, v) for k, v in given.items() if v is not None)
@@ -180,13 +193,17 @@ class WhiteBox(nn.Module):
     ) -> None:
         dims, norm = self.embed_dims, values['norm']
         self.lin = LocalityInteractionNetwork(
-            dims, variant=values['variant'], k=k, norm=norm
+            dims,
+            variant=values['variant'],
+            k=k,
+            norm=norm,
+            gain_init=values['lin_gain_init'],
         )
         self.prompt_generator = PromptGenerator(
             dims,
             self.num_prompt_layers,
             self.num_local_prompts,
-            in_dims=dims * (2 if self.pool == 'mean_max' else 1),
+            in_dims=self.pooled_dims,
             hidden_dims=hidden_dims,
             norm=norm,
             drop_rate=values['drop_rate'],
@@ -229,6 +246,11 @@ class WhiteBox(nn.Module):
             )
 
     @property
+    def pooled_dims(self) -> int:
+        """Width of the pooled Ê."""
+        return self.embed_dims * (2 if '_' in self.pool else 1)
+
+    @property
     def num_prompts(self) -> int:
         """Prompts per layer, global and local."""
         return self.num_global_prompts + self.num_local_prompts
@@ -252,7 +274,9 @@ class WhiteBox(nn.Module):
         else:
             pooled = self.lin.pooled(patches, self.pool, self.top_patches)
         latent, local = self.prompt_generator(pooled)
-        return WhiteBoxOutput(self.global_prompts, local, latent, tokens)
+        return WhiteBoxOutput(
+            self.global_prompts, local, latent, tokens, pooled
+        )
 
 
 def global_prompts(layers: int, number: int, dims: int) -> nn.Parameter:

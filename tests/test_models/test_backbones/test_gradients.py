@@ -106,7 +106,7 @@ def cancelled(model):
         dict(),
         dict(preset='paper'),
         dict(preset='paper', num_global_prompts=2),
-        dict(preset='extended'),
+        dict(preset='extended', lin_gain_init=1.0),
         dict(read_layer=2),
         dict(read_layer=1, write_layer=5),
         dict(pool='max'),

@@ -24,7 +24,10 @@ def backbone(out_type, preset):
         black_box=dict(
             type='lore_mm.TimmBlackBox', model_name='test_vit', img_size=SIDE
         ),
-        white_box=dict(type='lore_mm.WhiteBox', preset=preset),
+        # With gains that start at 0 the LIN would need more steps than this.
+        white_box=dict(
+            type='lore_mm.WhiteBox', preset=preset, lin_gain_init=1.0
+        ),
         out_type=out_type,
     )
 

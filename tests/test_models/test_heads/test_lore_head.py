@@ -55,6 +55,28 @@ def test_length_of_the_token_does_not_matter(features):
     torch.testing.assert_close(head(longer), head(features))
 
 
+def test_local_channels_read_pooled_tokens_beside_the_cls_token(features):
+    head = make(scale=16.0, local_channels=6)
+    assert head.fc.weight.shape == (CLASSES, DIMS + 6)
+    pooled = torch.randn(BATCH, 6)
+    read = head.pre_logits(features._replace(pooled=7 * pooled))
+    half = 16.0 / 2**0.5
+    cls_token = half * F.normalize(features.cls_token, dim=-1)
+    torch.testing.assert_close(read[:, :DIMS], cls_token)
+    torch.testing.assert_close(
+        read[:, DIMS:], half * F.normalize(pooled, dim=-1)
+    )
+
+
+@pytest.mark.parametrize('pooled', [None, torch.randn(BATCH, 3)])
+def test_local_channels_that_are_not_there(features, pooled):
+    head = make(local_channels=6)
+    with pytest.raises(ValueError, match='local_channels is 6, but .* pool'):
+        head(features._replace(pooled=pooled))
+    with pytest.raises(ValueError, match='have 0 channels'):
+        head((features.cls_token,))
+
+
 def test_default_scale_is_that_of_clip():
     assert make().scale == 100.0
 

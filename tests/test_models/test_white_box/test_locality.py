@@ -94,6 +94,7 @@ POOLED = {
     'mean': lambda x, *_: x.mean(1),
     'max': lambda x, *_: x.max(1).values,
     'mean_max': lambda x, *_: torch.cat([x.mean(1), x.max(1).values], 1),
+    'max_min': lambda x, *_: torch.cat([x.max(1).values, x.min(1).values], 1),
     'outlier': outliers,
 }
 
@@ -121,6 +122,17 @@ def test_pooled_equals_pooled_tokens(scramble, variant, norm, training, pool):
         torch.testing.assert_close(pooled, expected)
         torch.testing.assert_close(both[0], whole)
         torch.testing.assert_close(both[1], expected)
+
+
+@pytest.mark.parametrize('variant, norm', SETTINGS)
+def test_gain_zero_starts_as_the_identity(variant, norm):
+    lin = make(lambda module: module, variant, norm, gain_init=0.0)
+    x = tokens()
+    assert torch.equal(lin(x), x)
+    lin(x).square().sum().backward()
+    for branch in lin.branches():  # yet it learns
+        gains = branch.weight if norm == 'none' else branch.norm.weight
+        assert gains.grad.abs().max() > 0
 
 
 def test_mean_maps_one_row_per_image(scramble, monkeypatch):

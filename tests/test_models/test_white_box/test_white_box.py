@@ -3,6 +3,7 @@ import torch
 
 from lore_mm.models import LocalityInteractionNetwork, WhiteBox
 from lore_mm.models.white_box import WhiteBoxOutput
+from lore_mm.models.white_box.locality import POOLS
 from lore_mm.models.white_box.white_box import PRESETS
 from lore_mm.registry import MODELS
 
@@ -46,10 +47,20 @@ def test_preset_paper():
 def test_preset_extended():
     white_box = make(preset='extended')
     assert white_box.lin.variant == 'grapher'
-    assert white_box.pool == 'max'
+    assert white_box.pool == 'max_min'
     assert not any(
         isinstance(m, torch.nn.BatchNorm1d) for m in white_box.modules()
     )
+    x = patches()
+    out = white_box(x, with_tokens=True)
+    assert torch.equal(out.tokens, x)  # the LIN starts as the identity
+    assert torch.equal(out.pooled, torch.cat([x.amax(1), x.amin(1)], 1))
+
+
+@pytest.mark.parametrize('pool', POOLS)
+def test_pooled_dims(pool):
+    white_box = make(pool=pool)
+    assert white_box(patches()).pooled.shape == (3, white_box.pooled_dims)
 
 
 @pytest.mark.parametrize('layers, read', [(12, 4), (6, 2), (2, 0), (1, 0)])
@@ -78,6 +89,7 @@ def test_values_given_override_the_preset(preset):
         hidden_dims=5,
         top_patches=2,
         gain_init=0.5,
+        lin_gain_init=0.25,
     )
     out = white_box(patches())
     assert out.shared.shape == (2, 3, DIMS)
@@ -91,6 +103,7 @@ def test_values_given_override_the_preset(preset):
     assert generator.drop.p == 0.3
     assert (generator.out_norm.weight == 0.5).all()
     assert white_box.top_patches == 2
+    assert (white_box.lin.conv_out.norm.weight == 0.25).all()
 
 
 def test_false_and_zero_override_the_preset():
