@@ -7,6 +7,7 @@ this package is written with its prefix, for example
 
 from mmengine.registry import DATASETS as MMENGINE_DATASETS
 from mmengine.registry import HOOKS as MMENGINE_HOOKS
+from mmengine.registry import LOOPS as MMENGINE_LOOPS
 from mmengine.registry import METRICS as MMENGINE_METRICS
 from mmengine.registry import MODELS as MMENGINE_MODELS
 from mmengine.registry import (
@@ -46,6 +47,12 @@ METRICS = Registry(
 HOOKS = Registry(
     'hook',
     parent=MMENGINE_HOOKS,
+    locations=['lore_mm.engine'],
+    scope=SCOPE,
+)
+LOOPS = Registry(
+    'loop',
+    parent=MMENGINE_LOOPS,
     locations=['lore_mm.engine'],
     scope=SCOPE,
 )

@@ -6,6 +6,9 @@ from .image_folder import ImageFolder
 from .imagenet import ImageNet1k
 from .loading import LoadRGBImage
 from .nabirds import NABirds
+from .revisited import RevisitedRetrieval
+from .revisited_ground_truth import read_ground_truth, relevance
+from .revisited_images import RetrievalImages, RetrievalThumbnail
 from .split_file import SplitFile
 from .splits import split_images, write_splits
 from .stanford_dogs import StanfordDogs
@@ -21,9 +24,14 @@ __all__ = [
     'ImageNet1k',
     'LoadRGBImage',
     'NABirds',
+    'RetrievalImages',
+    'RetrievalThumbnail',
+    'RevisitedRetrieval',
     'SplitFile',
     'StanfordDogs',
     'Textile',
+    'read_ground_truth',
+    'relevance',
     'split_images',
     'write_splits',
 ]

@@ -6,6 +6,7 @@ from .files import CheckpointError, latest_checkpoint, safe_load_checkpoint
 from .num_classes import fill_num_classes
 from .optim import BFloat16OptimWrapper
 from .optim_constructor import TrainedOptimWrapperConstructor
+from .retrieval_loop import RetrievalTestLoop
 from .runner import LORERunner
 from .trained_weights import load_trained_weights
 
@@ -14,6 +15,7 @@ __all__ = [
     'CheckpointError',
     'ConfigError',
     'LORERunner',
+    'RetrievalTestLoop',
     'TrainedOptimWrapperConstructor',
     'check_config_keys',
     'fill_num_classes',

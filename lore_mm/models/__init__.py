@@ -11,6 +11,7 @@ from .black_boxes import (
 from .heads import LOREHead
 from .losses import PrototypeConstraintLoss
 from .necks import KnowledgeLocalityNeck
+from .retrievers import ImageRetriever, MixedSizePreprocessor, RetrievalHead
 from .white_box import (
     KnowledgeLocalityAttention,
     LocalityInteractionNetwork,
@@ -20,6 +21,7 @@ from .white_box import (
 
 __all__ = [
     'BlackBox',
+    'ImageRetriever',
     'KnowledgeLocalityAttention',
     'KnowledgeLocalityNeck',
     'LOREFeatures',
@@ -27,10 +29,12 @@ __all__ = [
     'LOREViT',
     'LocalityInteractionNetwork',
     'MMPretrainBlackBox',
+    'MixedSizePreprocessor',
     'OpenCLIPBlackBox',
     'PromptGenerator',
     'PromptedViT',
     'PrototypeConstraintLoss',
+    'RetrievalHead',
     'TimmBlackBox',
     'WhiteBox',
     'knowledge',

@@ -1,1 +1,27 @@
 """Scores as pure functions of arrays; numpy and torch only."""
+
+from .label_propagation import (
+    LabelPropagation,
+    iter_masks,
+    propagate_labels,
+)
+from .revisited_map import mean_scores, revisited_map, revisited_scores
+from .video_segmentation import (
+    boundary_accuracy,
+    davis_statistics,
+    region_similarity,
+    score_frame,
+)
+
+__all__ = [
+    'LabelPropagation',
+    'boundary_accuracy',
+    'davis_statistics',
+    'iter_masks',
+    'propagate_labels',
+    'region_similarity',
+    'score_frame',
+    'mean_scores',
+    'revisited_map',
+    'revisited_scores',
+]

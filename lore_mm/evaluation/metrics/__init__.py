@@ -1,1 +1,5 @@
 """Metrics for mmengine's evaluator, thin around the pure functions."""
+
+from .revisited_map import RevisitedMAP
+
+__all__ = ['RevisitedMAP']
