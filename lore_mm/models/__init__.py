@@ -1,32 +1,37 @@
 """Models of lore_mm."""
 
 from . import knowledge
-from .backbones import LOREFeatures, LOREViT, PromptedViT
+from .backbones import LoRAViT, LOREFeatures, LOREViT, PromptedViT
 from .black_boxes import (
     BlackBox,
     MMPretrainBlackBox,
     OpenCLIPBlackBox,
     TimmBlackBox,
 )
-from .heads import LOREHead
+from .heads import CLIPAdapterHead, CoOpHead, LOREHead, ZeroShotHead
 from .losses import PrototypeConstraintLoss
-from .necks import KnowledgeLocalityNeck
+from .necks import KnowledgeLocalityNeck, KnowledgeNeck
 from .retrievers import ImageRetriever, MixedSizePreprocessor, RetrievalHead
 from .white_box import (
     KnowledgeLocalityAttention,
     LocalityInteractionNetwork,
     PromptGenerator,
     WhiteBox,
+    WhiteBoxWithoutLIN,
 )
 
 __all__ = [
     'BlackBox',
+    'CLIPAdapterHead',
+    'CoOpHead',
     'ImageRetriever',
     'KnowledgeLocalityAttention',
     'KnowledgeLocalityNeck',
+    'KnowledgeNeck',
     'LOREFeatures',
     'LOREHead',
     'LOREViT',
+    'LoRAViT',
     'LocalityInteractionNetwork',
     'MMPretrainBlackBox',
     'MixedSizePreprocessor',
@@ -37,5 +42,7 @@ __all__ = [
     'RetrievalHead',
     'TimmBlackBox',
     'WhiteBox',
+    'WhiteBoxWithoutLIN',
+    'ZeroShotHead',
     'knowledge',
 ]

@@ -10,6 +10,7 @@ from .prompt_start_hook import PromptStartHook
 from .run_summary_hook import RunSummaryHook
 from .safe_checkpoint_hook import SafeCheckpointHook
 from .split_record_hook import SplitRecordHook
+from .text_head_hook import TextHeadHook
 from .trained_weights_hook import TrainedWeightsHook
 
 __all__ = [
@@ -24,5 +25,6 @@ __all__ = [
     'RunSummaryHook',
     'SafeCheckpointHook',
     'SplitRecordHook',
+    'TextHeadHook',
     'TrainedWeightsHook',
 ]

@@ -158,6 +158,12 @@ class OpenCLIPTextEncoder(KnowledgeEncoder):
         self._model = model.eval().to(self.device)
         self._tokenizer = tokenizer
 
+    def tower(self) -> tuple[nn.Module, Callable[[list[str]], Tensor]]:
+        """The frozen CLIP without its image tower, and its tokenizer."""
+        if self._model is None:
+            self._load()
+        return self._model, self._tokenizer
+
     @torch.no_grad()
     def encode(self, texts: Sequence[str]) -> Tensor:
         """See :meth:`KnowledgeEncoder.encode`."""

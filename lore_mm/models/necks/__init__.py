@@ -1,5 +1,6 @@
 """Necks."""
 
 from .knowledge_locality_neck import KnowledgeLocalityNeck
+from .knowledge_neck import KnowledgeNeck
 
-__all__ = ['KnowledgeLocalityNeck']
+__all__ = ['KnowledgeLocalityNeck', 'KnowledgeNeck']

@@ -2,6 +2,7 @@
 
 from .knowledge_attention import KnowledgeLocalityAttention
 from .locality import LocalityInteractionNetwork
+from .no_locality import WhiteBoxWithoutLIN
 from .prompt_generator import PromptGenerator
 from .white_box import WhiteBox, WhiteBoxOutput
 
@@ -11,4 +12,5 @@ __all__ = [
     'PromptGenerator',
     'WhiteBox',
     'WhiteBoxOutput',
+    'WhiteBoxWithoutLIN',
 ]
