@@ -14,6 +14,7 @@ from mmengine.dist import (
 from mmengine.evaluator import Evaluator
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, TestLoop, autocast
+from torch import nn
 from torch.utils.data import DataLoader
 
 from lore_mm.models.retrievers.descriptor_store import (
@@ -22,6 +23,8 @@ from lore_mm.models.retrievers.descriptor_store import (
     descriptor_key,
 )
 from lore_mm.registry import LOOPS
+
+from .config_keys import ConfigError
 
 
 @LOOPS.register_module()
@@ -40,6 +43,9 @@ class RetrievalTestLoop(TestLoop):
             None: they stay in memory, as in ``TestLoop``.
         descriptor_dtype (str): ``'float32'``, or ``'float16'`` for half the
             space. Defaults to ``'float32'``.
+
+    Raises:
+        ConfigError: The model has a White Box, and no checkpoint was loaded.
     """
 
     def __init__(
@@ -59,6 +65,7 @@ class RetrievalTestLoop(TestLoop):
 
     def run(self) -> dict:
         """Describe the images, unless it was done before, and score them."""
+        self._check_trained()
         if self.cache_dir is None:
             return super().run()
         self.runner.call_hook('before_test')
@@ -82,10 +89,24 @@ class RetrievalTestLoop(TestLoop):
         self.runner.call_hook('after_test')
         return metrics
 
+    def _check_trained(self) -> None:
+        """Raise where a White Box would be scored with random weights."""
+        backbone = getattr(self._model(), 'backbone', None)
+        has_white_box = getattr(backbone, 'white_box', None) is not None
+        if has_white_box and not self.runner._has_loaded:
+            raise ConfigError(
+                'the White Box is not trained: give a checkpoint, or '
+                '--cfg-options model.backbone.white_box=None for the bare '
+                'Black Box.'
+            )
+
+    def _model(self) -> nn.Module:
+        """The model without a distributed wrapper."""
+        model = self.runner.model
+        return model.module if is_model_wrapper(model) else model
+
     def _path(self) -> Path:
         """Where the descriptors of this model and these images belong."""
-        model = self.runner.model
-        model = model.module if is_model_wrapper(model) else model
         config = self.runner.cfg
         facts = dict(
             model=_plain(config.get('model')),
@@ -95,7 +116,7 @@ class RetrievalTestLoop(TestLoop):
             dtype=self.descriptor_dtype,
         )
         key = descriptor_key(
-            model, facts, self.dataloader.dataset.image_facts()
+            self._model(), facts, self.dataloader.dataset.image_facts()
         )
         return Path(self.cache_dir, f'{key}.npy')
 

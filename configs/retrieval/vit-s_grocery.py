@@ -1,0 +1,37 @@
+r"""Product retrieval on Grocery Store by ViT-S/14 (DINOv2).
+
+    python tools/test.py configs/retrieval/vit-s_grocery.py CHECKPOINT
+    python tools/test.py configs/retrieval/vit-s_grocery.py none \
+        --cfg-options model.backbone.white_box=None
+
+The first is LORE, the second the bare Black Box. Folder: ``GROCERY_ROOT``.
+Database: training images; queries: every fourth test image; all are easy.
+Convention dino: no query crop, long side 224, one scale.
+Cost: 394 images, two minutes on two cores.
+Figures: docs/retrieval.md.
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/retriever.py',
+    '../_base_/datasets/revisited.py',
+    '../_base_/default_runtime.py',
+]
+data_preprocessor = dict(
+    _delete_=True,
+    type='lore_mm.MixedSizePreprocessor',
+    mean=_base_.data_preprocessor.mean,
+    std=_base_.data_preprocessor.std,
+)
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+)
+test_dataloader = dict(
+    dataset=dict(
+        data_root='{{$GROCERY_ROOT:data/GroceryStoreDataset}}',
+        img_dir='dataset',
+        ann_file='gnd_grocery_homemade.pkl',
+        convention='dino',
+        long_side=224,
+    )
+)

@@ -1,0 +1,37 @@
+r"""Retrieval in a folder of your own by ViT-S/14 (DINOv2).
+
+    python tools/test.py configs/retrieval/vit-s_scenes.py CHECKPOINT
+    python tools/test.py configs/retrieval/vit-s_scenes.py none \
+        --cfg-options model.backbone.white_box=None
+
+The first is LORE, the second the bare Black Box. Folder: ``SCENES_ROOT``.
+The folder holds ``jpg/`` and a ground truth, pickle or JSON; another name
+follows ``--cfg-options test_dataloader.dataset.ann_file=my.json``.
+Convention dino: no query crop, long side 224, one scale.
+Cost: 101 images, half a minute on two cores.
+Figures: docs/retrieval.md.
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/retriever.py',
+    '../_base_/datasets/revisited.py',
+    '../_base_/default_runtime.py',
+]
+data_preprocessor = dict(
+    _delete_=True,
+    type='lore_mm.MixedSizePreprocessor',
+    mean=_base_.data_preprocessor.mean,
+    std=_base_.data_preprocessor.std,
+)
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+)
+test_dataloader = dict(
+    dataset=dict(
+        data_root='{{$SCENES_ROOT:data/retrieval_scenes}}',
+        ann_file='gnd_scenes_homemade.pkl',
+        convention='dino',
+        long_side=224,
+    )
+)
