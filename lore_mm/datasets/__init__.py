@@ -1,14 +1,20 @@
 """Data sets, seeded subsets and image loading."""
 
 from .cub import CUB200
+from .cub_parts import CUBParts
 from .grocery_store import GroceryStore
 from .image_folder import ImageFolder
 from .imagenet import ImageNet1k
 from .loading import LoadRGBImage
 from .nabirds import NABirds
+from .pair_images import ImageRef
+from .pairs import PairDataset
+from .pairs_csv import PairsCSV
+from .pf_willow import PFWillow
 from .revisited import RevisitedRetrieval
 from .revisited_ground_truth import read_ground_truth, relevance
 from .revisited_images import RetrievalImages, RetrievalThumbnail
+from .spair71k import SPair71k
 from .split_file import SplitFile
 from .splits import split_images, write_splits
 from .stanford_dogs import StanfordDogs
@@ -17,16 +23,22 @@ from .textile import Textile
 
 __all__ = [
     'CUB200',
+    'CUBParts',
     'FewShotSubset',
     'GroceryStore',
     'HoldOut',
     'ImageFolder',
     'ImageNet1k',
+    'ImageRef',
     'LoadRGBImage',
     'NABirds',
+    'PFWillow',
+    'PairDataset',
+    'PairsCSV',
     'RetrievalImages',
     'RetrievalThumbnail',
     'RevisitedRetrieval',
+    'SPair71k',
     'SplitFile',
     'StanfordDogs',
     'Textile',

@@ -10,6 +10,7 @@ from .black_boxes import (
 )
 from .heads import CLIPAdapterHead, CoOpHead, LOREHead, ZeroShotHead
 from .losses import PrototypeConstraintLoss
+from .matchers import KeypointMatcher
 from .necks import KnowledgeLocalityNeck, KnowledgeNeck
 from .retrievers import ImageRetriever, MixedSizePreprocessor, RetrievalHead
 from .white_box import (
@@ -25,6 +26,7 @@ __all__ = [
     'CLIPAdapterHead',
     'CoOpHead',
     'ImageRetriever',
+    'KeypointMatcher',
     'KnowledgeLocalityAttention',
     'KnowledgeLocalityNeck',
     'KnowledgeNeck',

@@ -5,6 +5,13 @@ from .label_propagation import (
     iter_masks,
     propagate_labels,
 )
+from .pck import (
+    average_pck,
+    category_pck,
+    identity_points,
+    oracle_points,
+    pck,
+)
 from .revisited_map import mean_scores, revisited_map, revisited_scores
 from .video_segmentation import (
     boundary_accuracy,
@@ -14,6 +21,11 @@ from .video_segmentation import (
 )
 
 __all__ = [
+    'average_pck',
+    'category_pck',
+    'identity_points',
+    'oracle_points',
+    'pck',
     'LabelPropagation',
     'boundary_accuracy',
     'davis_statistics',

@@ -1,0 +1,5 @@
+"""Point matchers."""
+
+from .keypoint_matcher import KeypointMatcher
+
+__all__ = ['KeypointMatcher']
