@@ -72,7 +72,7 @@ if [ ! -f "$WEIGHTS" ]; then
 fi
 train_and_test 'the linear probe' configs/baselines/linear_vit-s_textile.py \
     "$OUT/linear"
-train_and_test 'LORE' configs/ablation/vit-s_textile_extended.py "$OUT/lore"
+train_and_test 'LORE' configs/lore/vit-s_textile.py "$OUT/lore"
 
 begin 'comparing'
 python tools/analysis/compare_runs.py \

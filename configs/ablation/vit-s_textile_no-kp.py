@@ -9,7 +9,7 @@ Cost: trains 2.18 M of 24.2 M weights (3 classes).
 
 _base_ = [
     '../_base_/black_boxes/vit-s14.py',
-    '../_base_/models/lore.py',
+    '../_base_/models/lore_extended.py',
     '../_base_/datasets/textile.py',
     '../_base_/schedules/lore_gentle.py',
     '../_base_/default_runtime.py',
@@ -17,5 +17,9 @@ _base_ = [
 model = dict(
     backbone=dict(black_box=_base_.black_box),
     neck=None,
-    head=dict(in_channels=_base_.out_dims, constraint=None),
+    head=dict(
+        in_channels=_base_.out_dims,
+        local_channels=_base_.pooled_dims,
+        constraint=None,
+    ),
 )

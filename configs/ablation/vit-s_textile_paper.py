@@ -2,7 +2,7 @@
 
     python tools/train.py configs/ablation/vit-s_textile_paper.py
 
-All else is as in ``configs/lore/vit-s_textile.py``.
+Data and schedule are as in ``configs/lore/vit-s_textile.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 1.2 M of 23.3 M weights (3 classes).
 """

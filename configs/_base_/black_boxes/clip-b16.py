@@ -6,6 +6,7 @@ black_box = dict(
     pretrained=True,
 )
 embed_dims = 768
+pooled_dims = 2 * embed_dims  # of the preset extended
 out_dims = 512  # width of the projected CLS token
 data_preprocessor = dict(
     num_classes=None,

