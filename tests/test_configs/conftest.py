@@ -75,6 +75,13 @@ def shrink(cfg: Config) -> Config:
     if clip:
         box.num_classes = OUT_DIMS  # width of the projection
     cfg.model.head.in_channels = OUT_DIMS if clip else DIMS
+    white_box = cfg.model.backbone.get('white_box') or {}
+    if 'write_layer' in white_box:
+        white_box.write_layer = 1
+    if 'knowledge' in cfg.model.head:
+        cfg.model.head.knowledge = dict(
+            type='lore_mm.RandomTextEncoder', embed_dims=OUT_DIMS
+        )
     if cfg.model.get('neck'):
         cfg.model.neck.update(embed_dims=DIMS, text_dims=TEXT_DIMS)
         cfg.model.neck.knowledge = dict(
@@ -87,6 +94,8 @@ def shrink_data(cfg: Config) -> Config:
     """Few images of a set that takes a number of them."""
     for name in ('train', 'val', 'test'):
         loader = cfg[f'{name}_dataloader']
+        if loader is None:
+            continue
         loader.update(num_workers=0, batch_size=8)
         dataset = loader.dataset
         if dataset.type == 'lore_mm.FewShotSubset':

@@ -92,11 +92,13 @@ def check_docstring(name: str, model: nn.Module, number: int) -> None:
     """It names the command and the number of trained weights."""
     text = (CONFIGS / f'{name}.py').read_text()
     said = ' '.join(ast.get_docstring(ast.parse(text)).split())
-    assert f'python tools/train.py configs/{name}.py' in said
     sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
     total = sum(n for n, _ in sizes)
     trained = sum(n for n, trains in sizes if trains)
+    tool = 'train' if trained else 'test'
+    assert f'python tools/{tool}.py configs/{name}.py' in said
     share = f'{short(trained)} of' if trained < total else 'all'
+    share = share if trained else 'none of'
     assert f'trains {share} {short(total)} weights ({number} classes)' in said
 
 

@@ -1,0 +1,21 @@
+"""CoOp on CLIP ViT-B/16, CUB-200-2011.
+
+    python tools/train.py configs/baselines/coop_clip-b16_cub.py
+
+Cost: trains 8.19 k of 86.2 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/clip-b16.py',
+    '../_base_/models/coop.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/coop.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(
+        in_channels=_base_.out_dims,
+        knowledge=_base_.knowledge,
+    ),
+)

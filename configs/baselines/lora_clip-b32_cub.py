@@ -1,0 +1,18 @@
+"""LoRA on CLIP ViT-B/32, CUB-200-2011.
+
+    python tools/train.py configs/baselines/lora_clip-b32_cub.py
+
+Cost: trains 692 k of 88.5 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/clip-b32.py',
+    '../_base_/models/lora.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/lora.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)

@@ -1,0 +1,18 @@
+"""LoRA on ViT-B/16 (AugReg), CUB-200-2011.
+
+    python tools/train.py configs/baselines/lora_vit-b_cub.py
+
+Cost: trains 744 k of 86.5 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-b16_augreg.py',
+    '../_base_/models/lora.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/lora.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)

@@ -1,0 +1,19 @@
+"""LoRA on ViT-S/14 (DINOv2), CUB-200-2011.
+
+    python tools/train.py configs/baselines/lora_vit-s_cub.py
+
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains 372 k of 22.4 M weights (200 classes).
+"""
+
+_base_ = [
+    '../_base_/black_boxes/vit-s14.py',
+    '../_base_/models/lora.py',
+    '../_base_/datasets/cub.py',
+    '../_base_/schedules/lora.py',
+    '../_base_/default_runtime.py',
+]
+model = dict(
+    backbone=dict(black_box=_base_.black_box),
+    head=dict(in_channels=_base_.out_dims),
+)
