@@ -2,6 +2,7 @@
 
 from .cub import CUB200
 from .cub_parts import CUBParts
+from .davis import DAVISDataset, PackVideo
 from .grocery_store import GroceryStore
 from .image_folder import ImageFolder
 from .imagenet import ImageNet1k
@@ -20,11 +21,14 @@ from .splits import split_images, write_splits
 from .stanford_dogs import StanfordDogs
 from .subsets import FewShotSubset, HoldOut
 from .textile import Textile
+from .video_frames import FrameFiles, VideoFile
 
 __all__ = [
     'CUB200',
     'CUBParts',
+    'DAVISDataset',
     'FewShotSubset',
+    'FrameFiles',
     'GroceryStore',
     'HoldOut',
     'ImageFolder',
@@ -33,6 +37,7 @@ __all__ = [
     'LoadRGBImage',
     'NABirds',
     'PFWillow',
+    'PackVideo',
     'PairDataset',
     'PairsCSV',
     'RetrievalImages',
@@ -42,6 +47,7 @@ __all__ = [
     'SplitFile',
     'StanfordDogs',
     'Textile',
+    'VideoFile',
     'read_ground_truth',
     'relevance',
     'split_images',

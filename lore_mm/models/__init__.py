@@ -13,6 +13,7 @@ from .losses import PrototypeConstraintLoss
 from .matchers import KeypointMatcher
 from .necks import KnowledgeLocalityNeck, KnowledgeNeck
 from .retrievers import ImageRetriever, MixedSizePreprocessor, RetrievalHead
+from .segmentors import FramePreprocessor, LabelPropagator
 from .white_box import (
     KnowledgeLocalityAttention,
     LocalityInteractionNetwork,
@@ -25,6 +26,7 @@ __all__ = [
     'BlackBox',
     'CLIPAdapterHead',
     'CoOpHead',
+    'FramePreprocessor',
     'ImageRetriever',
     'KeypointMatcher',
     'KnowledgeLocalityAttention',
@@ -33,6 +35,7 @@ __all__ = [
     'LOREFeatures',
     'LOREHead',
     'LOREViT',
+    'LabelPropagator',
     'LoRAViT',
     'LocalityInteractionNetwork',
     'MMPretrainBlackBox',
