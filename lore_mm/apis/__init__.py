@@ -1,1 +1,5 @@
 """What a user calls without a config: inferencers."""
+
+from .correspondence import Correspondence, CorrespondenceInferencer
+
+__all__ = ['Correspondence', 'CorrespondenceInferencer']
