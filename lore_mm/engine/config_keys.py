@@ -40,6 +40,7 @@ _HELPERS = {
     'max_epochs',
     'num_classes',
     'out_dims',
+    'pooled_dims',
     'template',
     'templates',
     'test_pipeline',
