@@ -35,6 +35,7 @@ _HELPERS = {
     'dataset',
     'dataset_type',
     'embed_dims',
+        'pooled_dims',
     'img_size',
     'knowledge',
     'max_epochs',
