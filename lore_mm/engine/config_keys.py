@@ -35,7 +35,6 @@ _HELPERS = {
     'dataset',
     'dataset_type',
     'embed_dims',
-        'pooled_dims',
     'img_size',
     'knowledge',
     'max_epochs',
