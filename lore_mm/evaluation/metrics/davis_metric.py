@@ -165,6 +165,9 @@ class DAVISMetric(BaseMetric):
             see :func:`score_sequence`.
     """
 
+    # The official names stand alone.
+    default_prefix = ''
+
     def __init__(
         self,
         out_dir: str | None = None,
