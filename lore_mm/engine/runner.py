@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import torch
+from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -75,7 +76,13 @@ class LORERunner(Runner):
     def wrap_model(
         self, model_wrapper_cfg: dict | None, model: nn.Module
     ) -> nn.Module:
-        """Wrap the model for several processes; also on CPU."""
+        """Wrap the model for several processes; also on CPU.
+
+        A model without a weight to train, such as the bare Black Box, has
+        nothing to exchange and stays as it is.
+        """
+        if not any(p.requires_grad for p in model.parameters()):
+            return model.to(get_device())
         on_cpu = self.distributed and not torch.cuda.is_available()
         if on_cpu and not is_model_wrapper(model):
             defaults = dict(
