@@ -29,7 +29,7 @@ TRAINED = [
     'baselines/vpt-shallow_vit-b_folder',
     'baselines/vpt-deep_clip-b16_cub',
     'ablation/vit-s_cub_paper',
-    'ablation/vit-s_textile_extended',
+    'ablation/vit-s_textile_released',
     'ablation/vit-s_cub_no-kp',
     'ablation/vit-s_cub_no-kla',
     'ablation/vit-s_cub_no-lin',
