@@ -164,9 +164,15 @@ class CLIPAdapterHead(ZeroShotHead):
     """
 
     def __init__(
-        self, *args, reduction: int = 4, ratio: float = 0.2, **kwargs
+        self,
+        num_classes: int,
+        in_channels: int,
+        knowledge: dict,
+        reduction: int = 4,
+        ratio: float = 0.2,
+        **kwargs,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(num_classes, in_channels, knowledge, **kwargs)
         if not 0 < ratio <= 1:
             raise ValueError(f'ratio must be in (0, 1], got {ratio}.')
         if not 1 <= reduction <= self.in_channels:

@@ -16,10 +16,18 @@ class KnowledgeNeck(KnowledgeLocalityNeck):
     :class:`KnowledgeLocalityNeck`; those of the attention are not used.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        dims = kwargs.get('embed_dims', args[1] if len(args) > 1 else None)
-        self.attention = nn.Linear(self.text_dims, dims)
+    def __init__(
+        self,
+        num_classes: int,
+        embed_dims: int,
+        text_dims: int,
+        knowledge: dict,
+        **kwargs,
+    ) -> None:
+        super().__init__(
+            num_classes, embed_dims, text_dims, knowledge, **kwargs
+        )
+        self.attention = nn.Linear(text_dims, embed_dims)
 
     def prototypes(self, tokens: Tensor) -> Tensor:
         """The same prototypes (B, K, d) for all images."""

@@ -39,8 +39,8 @@ class WhiteBoxWithoutLIN(WhiteBox):
         ValueError: ``pool='outlier'``, which needs the LIN's graph.
     """
 
-    def __init__(self, *args, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, embed_dims: int, num_layers: int, **kwargs) -> None:
+        super().__init__(embed_dims, num_layers, **kwargs)
         if self.pool == 'outlier':
             raise ValueError(
                 "pool='outlier' needs the graph of the LIN, which is left "
