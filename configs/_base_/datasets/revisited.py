@@ -12,6 +12,7 @@ test_pipeline = [
 test_dataloader = dict(
     batch_size=16,
     num_workers=2,
+    persistent_workers=False,
     sampler=dict(type='DefaultSampler', shuffle=False),
     collate_fn=dict(type='pseudo_collate'),  # images differ in size
     dataset=dict(type='lore_mm.RevisitedRetrieval', pipeline=test_pipeline),

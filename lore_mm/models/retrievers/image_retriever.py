@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import torch
 from mmengine.model import BaseModel
@@ -10,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lore_mm.registry import MODELS
+
+from .fast_linear import OneDNNLinear, has_one_dnn_linear
 
 _FITS = ('crop', 'resize', 'pad')
 
@@ -42,6 +45,8 @@ class ImageRetriever(BaseModel):
         size_divisor (int, optional): What sides must be multiples of.
             Defaults to None: the patch size of the backbone's Black Box,
             or 1.
+        fast_linear (bool): Run linear maps by oneDNN on CPU, which agrees to
+            rounding; see :class:`OneDNNLinear`. Defaults to True.
         data_preprocessor (dict | nn.Module, optional): For example
             :class:`MixedSizePreprocessor`.
         init_cfg (dict, optional): As in mmengine.
@@ -58,6 +63,7 @@ class ImageRetriever(BaseModel):
         normalize_scales: bool = False,
         fit: str = 'crop',
         size_divisor: int | None = None,
+        fast_linear: bool = True,
         data_preprocessor: dict | nn.Module | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -79,6 +85,7 @@ class ImageRetriever(BaseModel):
             black_box = getattr(self.backbone, 'black_box', None)
             size_divisor = getattr(black_box, 'patch_size', 1)
         self.size_divisor = size_divisor
+        self.fast_linear = fast_linear
 
     def forward(
         self,
@@ -129,10 +136,14 @@ class ImageRetriever(BaseModel):
         groups: dict[torch.Size, list[int]] = defaultdict(list)
         for i, img in enumerate(images):
             groups[img.shape].append(i)
-        parts = [
-            self.head.pool(self.backbone(torch.stack([images[i] for i in g])))
-            for g in groups.values()
-        ]
+        faster = self.fast_linear and has_one_dnn_linear()
+        with OneDNNLinear() if faster else nullcontext():
+            parts = [
+                self.head.pool(
+                    self.backbone(torch.stack([images[i] for i in group]))
+                )
+                for group in groups.values()
+            ]
         order = torch.tensor([i for g in groups.values() for i in g])
         return torch.cat(parts)[order.argsort().to(parts[0].device)]
 
