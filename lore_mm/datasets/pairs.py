@@ -88,6 +88,10 @@ class PairDataset(BaseDataset):
                     f"category {pair['category']!r} in '{pair['annotation']}' "
                     f'is unknown. {suggest(pair["category"], known)}'
                 )
+        if not pairs:
+            raise ValueError(
+                f"'{self.data_root}' has no pair that fits the choice."
+            )
         pairs = [self._checked(pair) for pair in pairs]
         if not known:
             self._metainfo['classes'] = tuple(names)
@@ -217,7 +221,7 @@ def check_box(box: Any, where: str) -> np.ndarray:
     sides = array[2:] - array[:2]
     if sides.min() < 0 or sides.max() == 0:
         raise ValueError(
-            f"'{where}': the target's box {array.tolist()} has no extent; a "
-            f'threshold cannot follow from it.'
+            f"'{where}': the target's box {array.tolist()} has no extent; "
+            f'thresholds follow from it, so give the box of the object.'
         )
     return array
