@@ -16,6 +16,14 @@ from lore_mm.engine.easy_to_hard import (
 )
 
 
+@pytest.fixture(autouse=True)
+def _plain_configs(monkeypatch) -> None:
+    """Laying out the configs takes longer than the rest."""
+    monkeypatch.setattr(
+        'yapf.yapflib.yapf_api.FormatCode', lambda text, **_: (text, True)
+    )
+
+
 def test_herding_keeps_the_mean() -> None:
     torch.manual_seed(0)
     features = torch.randn(9, 3) + 2
