@@ -64,6 +64,9 @@ class RetrievalThumbnail(BaseTransform):
         results['img_shape'] = results['img'].shape[:2]
         return results
 
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}()'
+
 
 @DATASETS.register_module()
 class RetrievalImages(BaseDataset):

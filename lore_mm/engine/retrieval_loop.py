@@ -111,7 +111,7 @@ class RetrievalTestLoop(TestLoop):
         facts = dict(
             model=_plain(config.get('model')),
             data_preprocessor=_plain(config.get('data_preprocessor')),
-            pipeline=repr(self.dataloader.dataset.pipeline),
+            pipeline=_plain(config.test_dataloader.dataset.pipeline),
             fp16=self.fp16,
             dtype=self.descriptor_dtype,
         )
