@@ -2,7 +2,7 @@
 
     python tools/train.py configs/ablation/vit-s_cub_paper.py
 
-All else is as in ``configs/lore/vit-s_cub.py``.
+Data and schedule are as in ``configs/lore/vit-s_cub.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 1.27 M of 23.3 M weights (200 classes).
 """

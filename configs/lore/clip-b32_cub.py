@@ -1,13 +1,13 @@
-"""LORE on CLIP ViT-B/32, CUB-200-2011.
+"""LORE `extended` on CLIP ViT-B/32, CUB-200-2011.
 
     python tools/train.py configs/lore/clip-b32_cub.py
 
-Cost: trains 9.18 M of 97 M weights (200 classes).
+Cost: trains 9.27 M of 97.1 M weights (200 classes).
 """
 
 _base_ = [
     '../_base_/black_boxes/clip-b32.py',
-    '../_base_/models/lore.py',
+    '../_base_/models/lore_extended.py',
     '../_base_/datasets/cub.py',
     '../_base_/schedules/lore.py',
     '../_base_/default_runtime.py',
@@ -20,5 +20,5 @@ model = dict(
         knowledge=_base_.knowledge,
         templates=_base_.template,
     ),
-    head=dict(in_channels=_base_.out_dims),
+    head=dict(in_channels=_base_.out_dims, local_channels=_base_.pooled_dims),
 )

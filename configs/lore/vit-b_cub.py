@@ -1,13 +1,13 @@
-"""LORE on ViT-B/16 (AugReg), CUB-200-2011.
+"""LORE `extended` on ViT-B/16 (AugReg), CUB-200-2011.
 
     python tools/train.py configs/lore/vit-b_cub.py
 
-Cost: trains 9.23 M of 95 M weights (200 classes).
+Cost: trains 9.32 M of 95.1 M weights (200 classes).
 """
 
 _base_ = [
     '../_base_/black_boxes/vit-b16_augreg.py',
-    '../_base_/models/lore.py',
+    '../_base_/models/lore_extended.py',
     '../_base_/datasets/cub.py',
     '../_base_/schedules/lore.py',
     '../_base_/default_runtime.py',
@@ -20,5 +20,5 @@ model = dict(
         knowledge=_base_.knowledge,
         templates=_base_.template,
     ),
-    head=dict(in_channels=_base_.out_dims),
+    head=dict(in_channels=_base_.out_dims, local_channels=_base_.pooled_dims),
 )

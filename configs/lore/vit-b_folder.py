@@ -1,14 +1,14 @@
-"""LORE on ViT-B/16 (AugReg), your own images.
+"""LORE `extended` on ViT-B/16 (AugReg), your own images.
 
     export FOLDER_ROOT=images
     python tools/train.py configs/lore/vit-b_folder.py
 
-Cost: trains 9.07 M of 94.9 M weights (2 classes).
+Cost: trains 8.86 M of 94.7 M weights (2 classes).
 """
 
 _base_ = [
     '../_base_/black_boxes/vit-b16_augreg.py',
-    '../_base_/models/lore.py',
+    '../_base_/models/lore_extended.py',
     '../_base_/datasets/folder.py',
     '../_base_/schedules/lore.py',
     '../_base_/default_runtime.py',
@@ -21,5 +21,5 @@ model = dict(
         knowledge=_base_.knowledge,
         templates=_base_.template,
     ),
-    head=dict(in_channels=_base_.out_dims),
+    head=dict(in_channels=_base_.out_dims, local_channels=_base_.pooled_dims),
 )

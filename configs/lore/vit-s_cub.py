@@ -1,14 +1,14 @@
-"""LORE on ViT-S/14 (DINOv2), CUB-200-2011.
+"""LORE `extended` on ViT-S/14 (DINOv2), CUB-200-2011.
 
     python tools/train.py configs/lore/vit-s_cub.py
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
-Cost: trains 2.7 M of 24.8 M weights (200 classes).
+Cost: trains 2.74 M of 24.8 M weights (200 classes).
 """
 
 _base_ = [
     '../_base_/black_boxes/vit-s14.py',
-    '../_base_/models/lore.py',
+    '../_base_/models/lore_extended.py',
     '../_base_/datasets/cub.py',
     '../_base_/schedules/lore.py',
     '../_base_/default_runtime.py',
@@ -21,5 +21,5 @@ model = dict(
         knowledge=_base_.knowledge,
         templates=_base_.template,
     ),
-    head=dict(in_channels=_base_.out_dims),
+    head=dict(in_channels=_base_.out_dims, local_channels=_base_.pooled_dims),
 )

@@ -16,6 +16,7 @@ from torch import nn
 
 from lore_mm.engine import check_config_keys
 from lore_mm.models import WhiteBox
+from lore_mm.models.white_box.white_box import PRESETS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 # The other tasks have tests of their own.
@@ -130,8 +131,18 @@ WHITE_BOX = 'model.backbone.white_box.preset'
 @pytest.mark.parametrize(
     'name,changed',
     [
-        ('paper', {WHITE_BOX: 'paper', 'model.neck.preset': 'paper'}),
-        ('extended', {WHITE_BOX: 'extended'}),
+        (
+            'released',
+            {WHITE_BOX: 'released', 'model.head.local_channels': None},
+        ),
+        (
+            'paper',
+            {
+                WHITE_BOX: 'paper',
+                'model.neck.preset': 'paper',
+                'model.head.local_channels': None,
+            },
+        ),
     ],
 )
 def test_ablation_changes_one_thing(data, name, changed):
@@ -185,10 +196,15 @@ def test_published_recipe(box):
 
 
 @pytest.mark.parametrize('data', ['cub', 'textile'])
-@pytest.mark.parametrize('preset', ['paper', 'extended'])
-def test_ablation_has_the_whole_preset(data, preset):
-    cfg = load(f'ablation/vit-s_{data}_{preset}')
-    assert same_white_box(build(cfg, 2), preset)
+@pytest.mark.parametrize('preset', PRESETS)
+def test_config_has_the_whole_preset(data, preset):
+    leaf = f'ablation/vit-s_{data}_{preset}'
+    if preset == 'extended':
+        leaf = f'lore/vit-s_{data}'
+    model = build(load(leaf), 2)
+    assert same_white_box(model, preset)
+    wide = model.backbone.white_box.pooled_dims
+    assert model.head.local_channels == (wide if preset == 'extended' else 0)
 
 
 def same_white_box(model: nn.Module, preset: str) -> bool:
