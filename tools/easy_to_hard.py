@@ -43,6 +43,7 @@ def select(
     """Choose images unless they were chosen; returns the file."""
     out = args.work_dir / f'{how}.json'
     if out.is_file():
+        check_kept(out, {'how': how, 'per_class': args.shots})
         return out
     command = [args.config, '--how', how, '--shots', args.shots, '--out', out]
     command += ['--work-dir', args.work_dir / f'select_{how}']
@@ -53,6 +54,16 @@ def select(
     log = args.work_dir / 'select_images.py.txt'
     run_tool(TOOLS / 'select_images.py', command, log)
     return out
+
+
+def check_kept(file: Path, wanted: dict) -> None:
+    """Refuse images that were chosen in another way."""
+    kept = json.loads(file.read_text())['selected']
+    if kept != wanted:
+        raise SystemExit(
+            f'error: {file} has {kept["per_class"]} {kept["how"]} images of '
+            f'each class, not {wanted["per_class"]}; name another --work-dir.'
+        )
 
 
 def stage(

@@ -73,6 +73,8 @@ def by_class(labels: Sequence[int], num_classes: int) -> list[list[int]]:
 def relative_names(paths: Sequence[str]) -> list[str]:
     """Image paths below the deepest folder that holds all of them."""
     full = [os.path.abspath(path) for path in paths]
+    if not full:
+        return []
     root = os.path.commonpath([os.path.dirname(path) for path in full])
     return [path[len(root) :].strip(os.sep) for path in full]
 

@@ -7,6 +7,7 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import DATASETS, DefaultScope
 
+from lore_mm.datasets import split_images
 from lore_mm.engine import check_config_keys
 
 BASE = Path(__file__).resolve().parents[2] / 'configs' / '_base_' / 'datasets'
@@ -110,6 +111,12 @@ def test_missing_arrays(published, name) -> None:
     shutil.rmtree(next(published(name).iterdir()))
     with pytest.raises(RuntimeError, match='Cannot find CIFAR.* dataset in'):
         build(load(name), 'train')
+
+
+def test_arrays_have_no_names_to_record(published) -> None:
+    published('cifar10')
+    built = {split: build(load('cifar10'), split) for split in SPLITS}
+    assert split_images(**built) == {}
 
 
 @pytest.mark.parametrize('name', ['flowers102', 'dogs', 'nabirds', 'grocery'])

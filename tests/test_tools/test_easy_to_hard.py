@@ -77,6 +77,16 @@ def test_two_stages_and_again(
     )
 
 
+def test_other_images_are_refused(tmp_path) -> None:
+    file = tmp_path / 'hardest.json'
+    kept = dict(how='hardest', per_class=4)
+    file.write_text(json.dumps(dict(selected=kept)))
+    tool = runpy.run_path(str(CHECKOUT / 'tools' / 'easy_to_hard.py'))
+    tool['check_kept'](file, kept)
+    with pytest.raises(SystemExit, match='has 4 hardest images .* not 8'):
+        tool['check_kept'](file, dict(how='hardest', per_class=8))
+
+
 def test_both_kinds_of_images(tmp_path) -> None:
     files = {'easy.json': [1, 4], 'hard.json': [2, 4]}
     for name, indices in files.items():

@@ -92,7 +92,7 @@ class CoOpHead(TextHead):
         if torch.is_grad_enabled() and self.context.requires_grad:
             return self._encode()
         # At inference once: until the context changes.
-        key = (self.context._version, self.context.data_ptr(), self._tower)
+        key = (self.context._version, self.context.data_ptr())
         if self._features is None or self._features[0] != key:
             self._features = (key, self._encode())
         return self._features[1]
