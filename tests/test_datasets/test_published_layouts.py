@@ -126,3 +126,18 @@ def test_missing_image_is_named(published, name) -> None:
         path.unlink()
     with pytest.raises(FileNotFoundError, match=r"do not exist.*'.*\.jpg'"):
         build(load(name), 'test')
+
+
+def test_lore_trains_on_arrays(published, tiny_runner, monkeypatch) -> None:
+    published('cifar10')
+    monkeypatch.setenv('LORE_IMG_SIZE', '64')
+    cfg = load('cifar10')
+    loaders = {}
+    for split in SPLITS:
+        dataset = cfg[f'{split}_dataloader'].dataset.to_dict()
+        dataset['_delete_'] = True
+        loaders[f'{split}_dataloader__dataset'] = dataset
+    runner = tiny_runner(num_classes=10, train_cfg__max_epochs=1, **loaders)
+    runner.train()
+    assert 'train/loss_kp' in runner.message_hub.log_scalars
+    assert 0 <= runner.test()['accuracy/top1'] <= 100
