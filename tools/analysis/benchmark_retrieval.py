@@ -22,7 +22,8 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
-from torch.utils.data import DataLoader
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from lore_mm.datasets import read_ground_truth
 from lore_mm.engine import load_trained_weights
@@ -159,8 +160,8 @@ def benchmark_map(args: argparse.Namespace) -> None:
 
 
 # -- descriptors ---------------------------------------------------------
-def benchmark_extract(args: argparse.Namespace) -> None:
-    """Compare grouped batches with one image at a time."""
+def load(args: argparse.Namespace) -> tuple[Dataset, nn.Module]:
+    """The images and the retriever of a config."""
     cfg = Config.fromfile(find_config(args.config))
     if args.cfg_options:
         cfg.merge_from_dict(args.cfg_options)
@@ -170,40 +171,47 @@ def benchmark_extract(args: argparse.Namespace) -> None:
     model = MODELS.build(cfg.model).eval()
     if args.checkpoint != 'none':
         load_trained_weights(model, args.checkpoint)
-    rows = range(len(dataset))[: args.limit]
+    return dataset, model
 
-    @torch.inference_mode()
-    def one_by_one(fast_linear: bool = True) -> torch.Tensor:
-        model.fast_linear = fast_linear
-        found = {}
-        for i in rows:
-            (sample,) = model.test_step(pseudo_collate([dataset[i]]))
+
+@torch.inference_mode()
+def describe(
+    model: nn.Module, loader: DataLoader, fast_linear: bool = True
+) -> torch.Tensor:
+    """Descriptors (n, D) of all images of a loader, by row."""
+    model.fast_linear = fast_linear
+    found = {}
+    for batch in loader:
+        for sample in model.test_step(batch):
             found[sample.row] = sample.descriptor
-        return torch.stack([found[row] for row in sorted(found)])
+    return torch.stack([found[row] for row in sorted(found)])
 
-    def grouped(workers: int) -> torch.Tensor:
-        model.fast_linear = True
-        loader = DataLoader(
+
+def benchmark_extract(args: argparse.Namespace) -> None:
+    """Compare grouped batches with one image at a time."""
+    dataset, model = load(args)
+
+    def loader(batch_size: int, workers: int = 0) -> DataLoader:
+        return DataLoader(
             dataset,
-            args.batch_size,
-            sampler=rows,
+            batch_size,
+            sampler=range(len(dataset))[: args.limit],
             num_workers=workers,
             collate_fn=pseudo_collate,
         )
-        found = {}
-        with torch.inference_mode():
-            for batch in loader:
-                for sample in model.test_step(batch):
-                    found[sample.row] = sample.descriptor
-        return torch.stack([found[row] for row in sorted(found)])
 
     model.test_step(pseudo_collate([dataset[0]]))  # warm up
+    size, workers = args.batch_size, args.workers
     results = in_turn(
         {
-            'one by one, stock linear': lambda: one_by_one(False),
-            'one by one': one_by_one,
-            'batches': lambda: grouped(0),
-            'batches, loading processes': lambda: grouped(args.workers),
+            'one by one, stock linear': lambda: describe(
+                model, loader(1), fast_linear=False
+            ),
+            'one by one': lambda: describe(model, loader(1)),
+            'batches': lambda: describe(model, loader(size)),
+            'batches, loading processes': lambda: describe(
+                model, loader(size, workers)
+            ),
         },
         args.rounds,
     )
