@@ -12,7 +12,7 @@ from .prompt_generator import PromptGenerator
 
 # `released`: the implementation behind the published figures. `paper`: the
 # formulas as printed. `extended`: what was measured to be best here, see
-# docs/white_box.md; it departs from the paper and says so.
+# docs/results.md; it departs from the paper and says so.
 PRESETS: dict[str, dict[str, Any]] = {
     'released': dict(
         variant='grapher',
