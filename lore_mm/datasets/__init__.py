@@ -7,6 +7,7 @@ from .grocery_store import GroceryStore
 from .image_folder import ImageFolder
 from .imagenet import ImageNet1k
 from .loading import LoadRGBImage
+from .mask_folder import MaskFolder
 from .nabirds import NABirds
 from .pair_images import ImageRef
 from .pairs import PairDataset
@@ -35,6 +36,7 @@ __all__ = [
     'ImageNet1k',
     'ImageRef',
     'LoadRGBImage',
+    'MaskFolder',
     'NABirds',
     'PFWillow',
     'PackVideo',

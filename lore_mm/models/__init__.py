@@ -13,7 +13,12 @@ from .losses import PrototypeConstraintLoss
 from .matchers import KeypointMatcher
 from .necks import KnowledgeLocalityNeck, KnowledgeNeck
 from .retrievers import ImageRetriever, MixedSizePreprocessor, RetrievalHead
-from .segmentors import FramePreprocessor, LabelPropagator
+from .segmentors import (
+    FramePreprocessor,
+    LabelPropagator,
+    LORESegmentor,
+    MaskPrototypeLoss,
+)
 from .white_box import (
     KnowledgeLocalityAttention,
     LocalityInteractionNetwork,
@@ -34,11 +39,13 @@ __all__ = [
     'KnowledgeNeck',
     'LOREFeatures',
     'LOREHead',
+    'LORESegmentor',
     'LOREViT',
     'LabelPropagator',
     'LoRAViT',
     'LocalityInteractionNetwork',
     'MMPretrainBlackBox',
+    'MaskPrototypeLoss',
     'MixedSizePreprocessor',
     'OpenCLIPBlackBox',
     'PromptGenerator',

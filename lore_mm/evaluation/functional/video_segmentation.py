@@ -232,21 +232,20 @@ def _boundary(mask: np.ndarray) -> np.ndarray:
 def _num_near(points: np.ndarray, others: np.ndarray, radius: int) -> int:
     """How many of ``points`` lie within ``radius`` of one of ``others``.
 
-    Running sums along the rows tell, for each row of the disk around a
-    point, whether another point is in it.
+    A row of the disk around a point is a stretch of pixels in reading order:
+    the first other pixel at or after its start is within it or not.
     """
-    height, width = others.shape
-    sums = np.zeros((height + 2 * radius, width + 1), dtype=np.int32)
-    np.cumsum(others, axis=1, out=sums[radius : radius + height, 1:])
-    sums = sums.ravel()
-    rows, cols = np.nonzero(points)
-    total = len(rows)
-    # Rows near the point first: most points need no others.
+    width = others.shape[1]
+    found = np.append(np.flatnonzero(others), others.size + points.size)
+    index = np.flatnonzero(points)
+    total = len(index)
+    rows, cols = np.divmod(index, width)
+    # The rows nearest to the point first: most points need no others.
     for offset in sorted(range(-radius, radius + 1), key=abs):
         reach = math.isqrt(radius**2 - offset**2)
-        left = np.maximum(cols - reach, 0)
-        right = np.minimum(cols + reach + 1, width)
-        start = (rows + radius + offset) * (width + 1)
-        far = sums[start + right] == sums[start + left]
+        start = (rows + offset) * width
+        first = start + np.maximum(cols - reach, 0)
+        last = start + np.minimum(cols + reach, width - 1)
+        far = found[np.searchsorted(found, first)] > last
         rows, cols = rows[far], cols[far]
     return total - len(rows)

@@ -1,0 +1,45 @@
+"""Score a folder of masks: python tools/analysis/score_davis.py FOLDER.
+
+The folder is in the layout of DAVIS's results, <sequence>/00000.png, from any
+program. Prints the seven figures and writes both tables to the folder.
+"""
+
+import argparse
+from pathlib import Path
+
+from lore_mm.datasets import DAVISDataset
+from lore_mm.engine.launch import run_main
+from lore_mm.evaluation.metrics.davis_folder import score_folder
+from lore_mm.evaluation.metrics.davis_metric import davis_figures, write_csv
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description='Score masks of DAVIS')
+    parser.add_argument('folder', help='<sequence>/00000.png')
+    parser.add_argument('--data-root', default='data/DAVIS')
+    parser.add_argument('--year', type=int, default=2017)
+    parser.add_argument('--split', default='val')
+    parser.add_argument('--ann-dir', help='folder below Annotations')
+    parser.add_argument('--sequences', nargs='+', help='only these')
+    parser.add_argument('--processes', type=int, default=1)
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse_args()
+    dataset = DAVISDataset(
+        args.data_root,
+        year=args.year,
+        split=args.split,
+        ann_dir=args.ann_dir,
+        sequences=args.sequences,
+    )
+    records = [dataset.get_data_info(i) for i in range(len(dataset))]
+    scores = score_folder(args.folder, records, args.processes)
+    write_csv(Path(args.folder), scores)
+    for name, value in davis_figures(list(scores.values())).items():
+        print(f'{name:10s} {value:.6f}')
+
+
+if __name__ == '__main__':
+    run_main(main)
