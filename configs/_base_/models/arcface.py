@@ -8,7 +8,7 @@ model = dict(
     type='ImageClassifier',
     backbone=dict(
         type='lore_mm.LOREViT',
-        white_box=dict(type='lore_mm.WhiteBox', preset='released'),
+        white_box=dict(type='lore_mm.WhiteBox', preset='extended'),
         out_type='cls_token',
     ),
     head=dict(

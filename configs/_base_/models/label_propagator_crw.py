@@ -10,7 +10,7 @@ model = dict(
     type='lore_mm.LabelPropagator',
     backbone=dict(
         type='lore_mm.LOREViT',
-        white_box=dict(type='lore_mm.WhiteBox', preset='released'),
+        white_box=dict(type='lore_mm.WhiteBox', preset='extended'),
         out_type='featmap',
     ),
     propagation=dict(

@@ -11,7 +11,7 @@ model = dict(
     type='lore_mm.LabelPropagator',
     backbone=dict(
         type='lore_mm.LOREViT',
-        white_box=dict(type='lore_mm.WhiteBox', preset='released'),
+        white_box=dict(type='lore_mm.WhiteBox', preset='extended'),
         out_type='featmap',  # prefix tokens and prompts are dropped
     ),
     propagation=dict(

@@ -10,7 +10,7 @@ model = dict(
     type='lore_mm.ImageRetriever',
     backbone=dict(
         type='lore_mm.LOREViT',
-        white_box=dict(type='lore_mm.WhiteBox', preset='released'),
+        white_box=dict(type='lore_mm.WhiteBox', preset='extended'),
     ),
     head=dict(type='lore_mm.RetrievalHead', pooling='cls', whitening=None),
     scales=(1.0,),
