@@ -2,10 +2,8 @@
 
     python tools/train.py configs/segmentation/vit-s_ade20k.py
 
-Folder: ``ADE_ROOT``. Only White Box, neck and head are trained.
-To start from the White Box of a classifier: ``--cfg-options
-load_from=CHECKPOINT``. Without the constraint: ``--cfg-options
-model.constraint=None model.neck=None``.
+Folder: ``ADE_ROOT``. ``load_from=CHECKPOINT`` starts from a classifier's White
+Box; ``model.constraint=None model.neck=None`` leaves the constraint out.
 Cost: trains 2.65 M of 24.7 M weights (150 classes).
 """
 
@@ -37,6 +35,5 @@ model = dict(
     ),
     decode_head=dict(in_channels=_base_.embed_dims),
 )
-# No validation: the official one is the test.
-val_cfg = None
+val_cfg = None  # the official one is the test
 default_hooks = dict(checkpoint=dict(save_best=None))
