@@ -127,17 +127,30 @@ def _digits(*values: float) -> tuple[str, ...]:
 
 def _write(path: Path, header: Sequence[str], rows: list) -> None:
     logger = MMLogger.get_current_instance()
+    _made(path.parent)
+    if path.exists():
+        logger.info(f'{path} is replaced')
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists():
-            logger.info(f'{path} is replaced')
         with path.open('w', newline='') as file:
             csv.writer(file).writerows([header, *rows])
     except OSError as error:
-        raise ValueError(
-            f"results '{path}' cannot be written ({error.strerror}); choose "
-            'another out_dir.'
-        ) from error
+        raise ValueError(_unwritable(path, error)) from error
+
+
+def _made(folder: Path) -> Path:
+    """The folder, made if need be: before hours of work go into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(_unwritable(folder, error)) from error
+    return folder
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return (
+        f"results '{path}' cannot be written ({error.strerror}); choose "
+        'another out_dir.'
+    )
 
 
 @METRICS.register_module()
@@ -161,8 +174,8 @@ class DAVISMetric(BaseMetric):
         prefix (str, optional): Put before the names. Defaults to None.
 
     Raises:
-        ValueError: ``format_only`` without ``out_dir``; or masks do not fit,
-            see :func:`score_sequence`.
+        ValueError: ``format_only`` without ``out_dir``, or ``out_dir`` cannot
+            be made; or masks do not fit, see :func:`score_sequence`.
     """
 
     # The official names stand alone.
@@ -179,7 +192,7 @@ class DAVISMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if format_only and out_dir is None:
             raise ValueError('format_only=True needs an out_dir to write to.')
-        self.out_dir = None if out_dir is None else Path(out_dir)
+        self.out_dir = None if out_dir is None else _made(Path(out_dir))
         self.bound_th = bound_th
         self.format_only = format_only
 
