@@ -104,5 +104,5 @@ def test_errors(monkeypatch, calls, tmp_path, argv, match):
 
 
 def test_a_failed_run_names_its_log(monkeypatch, tmp_path):
-    with pytest.raises(SystemExit, match=r'train.py failed, see .*seed0'):
+    with pytest.raises(SystemExit, match=r'train.py failed: .*seed0'):
         run_main(monkeypatch, 'a=no.py', '--work-dir', str(tmp_path))

@@ -22,11 +22,11 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+from lore_mm.engine.tool_process import ToolError, best_checkpoint, run_tool
 
 TOOLS = Path(__file__).resolve().parents[1]
 
@@ -85,13 +85,12 @@ def train(run: Run, args: argparse.Namespace) -> float:
     """Train unless it is done; the best accuracy on the validation split.
 
     Raises:
-        SystemExit: Training failed or wrote no checkpoint.
+        SystemExit: Training failed.
     """
     done = run.folder / 'validation.json'
     if not done.is_file():
         options = ['--work-dir', run.folder, '--seed', run.seed, '--resume']
         call('train.py', run, [*options, *common(run, args)])
-        best_checkpoint(run.folder)
         done.write_text(json.dumps(best_validation(run.folder)))
     return json.loads(done.read_text())
 
@@ -118,18 +117,6 @@ def common(run: Run, args: argparse.Namespace) -> list[str]:
     return given + (['--amp'] if args.amp else [])
 
 
-def best_checkpoint(folder: Path) -> Path:
-    """The checkpoint that was best on the validation split.
-
-    Raises:
-        SystemExit: There is none.
-    """
-    found = sorted(folder.glob('best_*.pth'))
-    if not found:
-        raise SystemExit(f'error: no best_*.pth in {folder}.')
-    return found[-1]
-
-
 def best_validation(folder: Path, key: str = 'accuracy/top1') -> float:
     """Highest value of ``key`` in the logs of a run, resumed or not."""
     lines = [
@@ -141,19 +128,17 @@ def best_validation(folder: Path, key: str = 'accuracy/top1') -> float:
 
 
 def call(tool: str, run: Run, options: list) -> None:
-    """Run a tool; its output goes to a file in the folder of the run."""
-    run.folder.mkdir(parents=True, exist_ok=True)
-    log = run.folder / f'{tool}.txt'
-    command = [sys.executable, TOOLS / tool, run.config, *options]
-    with log.open('a') as file:
-        code = subprocess.call(
-            [str(part) for part in command],
-            stdout=file,
-            stderr=subprocess.STDOUT,
+    """Run a tool; its output goes to a file in the folder of the run.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    try:
+        run_tool(
+            TOOLS / tool, [run.config, *options], run.folder / f'{tool}.txt'
         )
-    if code:
-        tail = log.read_text().strip().splitlines()[-1:]
-        raise SystemExit(f'error: {tool} failed, see {log}: {tail}')
+    except ToolError as error:
+        raise SystemExit(f'error: {error}') from None
 
 
 def choose(runs: list[Run], scores: list[float]) -> dict[str, str]:
