@@ -63,6 +63,7 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'quickstart': read_requirements('optional'),
+        'docs': read_requirements('docs'),
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,
