@@ -10,7 +10,13 @@ from mmengine.registry import init_default_scope
 from lore_mm.registry import MODELS
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')])
+PAGES = sorted(
+    [
+        *ROOT.glob('*.md'),
+        *ROOT.glob('docs/**/*.md'),
+        *ROOT.glob('docs/*.ipynb'),
+    ]
+)
 
 
 def test_example_config_builds() -> None:
