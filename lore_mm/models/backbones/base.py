@@ -103,7 +103,9 @@ class PromptedBackbone(BaseBackbone):
         num_prefix = self.black_box.num_prefix_tokens
         carried = 0
         if prompts is not None and not prompts.deep:
-            own = self._enter(prompts, start, prompts.layer(0, len(tokens)))
+            own = self._enter(
+                prompts, start, prompts.layer(0, tokens.shape[0])
+            )
             carried = own.shape[1]
             tokens = torch.cat(
                 [tokens[:, :num_prefix], own, tokens[:, num_prefix:]], dim=1
@@ -138,7 +140,7 @@ class PromptedBackbone(BaseBackbone):
         layer = index - prompts.start
         view = self._view(block)
         if view is None:
-            own = prompts.layer(layer, len(tokens))
+            own = prompts.layer(layer, tokens.shape[0])
             own = self._enter(prompts, index, own)
             return plain_block(
                 block, tokens, own, self.black_box.num_prefix_tokens
