@@ -122,7 +122,7 @@ class PromptedBackbone(BaseBackbone):
         for index in range(start, len(blocks) if stop is None else stop):
             last = cls_only and index == len(blocks) - 1
             if shallow and index == prompts.start:
-                own = prompts.at(index, len(tokens))
+                own = prompts.at(index, tokens.shape[0])
                 own = self._enter(prompts, index, own)
                 carried = own.shape[1]
                 tokens = torch.cat(
@@ -156,7 +156,7 @@ class PromptedBackbone(BaseBackbone):
         block = self.black_box.blocks[index]
         view = self._view(block)
         if view is None:
-            own = prompts.at(index, len(tokens))
+            own = prompts.at(index, tokens.shape[0])
             if own is None:
                 return block(tokens)
             own = self._enter(prompts, index, own)
