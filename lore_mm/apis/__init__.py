@@ -1,5 +1,6 @@
 """What a user calls from Python: models and inferencers."""
 
+from .attention import AttentionMaps, AttentionVisualizer
 from .classification import ClassificationInferencer
 from .correspondence import Correspondence, CorrespondenceInferencer
 from .features import FeatureExtractor
@@ -8,6 +9,8 @@ from .retrieval import RetrievalInferencer
 from .video_segmentation import VideoSegmentationInferencer
 
 __all__ = [
+    'AttentionMaps',
+    'AttentionVisualizer',
     'ClassificationInferencer',
     'Correspondence',
     'CorrespondenceInferencer',

@@ -123,7 +123,7 @@ class PromptedBackbone(BaseBackbone):
             last = cls_only and index == len(blocks) - 1
             if shallow and index == prompts.start:
                 own = prompts.at(index, tokens.shape[0])
-                own = self._enter(prompts, index, own)
+                own = self.enter(prompts, index, own)
                 carried = own.shape[1]
                 tokens = torch.cat(
                     [tokens[:, :num_prefix], own, tokens[:, num_prefix:]],
@@ -159,7 +159,7 @@ class PromptedBackbone(BaseBackbone):
             own = prompts.at(index, tokens.shape[0])
             if own is None:
                 return block(tokens)
-            own = self._enter(prompts, index, own)
+            own = self.enter(prompts, index, own)
             return plain_block(
                 block, tokens, own, self.black_box.num_prefix_tokens
             )
@@ -168,7 +168,7 @@ class PromptedBackbone(BaseBackbone):
             pairs.append(self._shared_kv(index, view, prompts))
         local = prompts.local_at(index)
         if local is not None:
-            local = self._enter(prompts, index, local)
+            local = self.enter(prompts, index, local)
             pairs.append(prompt_kv(view, local))
         if not pairs and not last:
             return block(tokens)
@@ -177,7 +177,11 @@ class PromptedBackbone(BaseBackbone):
     def _view(self, block: nn.Module) -> PreNormBlock | None:
         return standard_block(block) if self.fast else None
 
-    def _enter(self, prompts: Prompts, index: int, own: Tensor) -> Tensor:
+    def prompts_for(self, img: Tensor) -> Prompts | None:
+        """Prompts of images (B, 3, H, W), for all blocks; None without any."""
+        raise NotImplementedError
+
+    def enter(self, prompts: Prompts, index: int, own: Tensor) -> Tensor:
         """Prompts (B, M, C) as they enter block ``index``."""
         if index == 0 and prompts.before_pre_norm:
             return self.black_box.pre_norm(own)
@@ -190,7 +194,7 @@ class PromptedBackbone(BaseBackbone):
 
         def compute() -> tuple[Tensor, Tensor]:
             own = prompts.shared_at(index)[None]
-            return prompt_kv(view, self._enter(prompts, index, own))
+            return prompt_kv(view, self.enter(prompts, index, own))
 
         if torch.is_grad_enabled() or torch.is_autocast_enabled(
             prompts.shared.device.type

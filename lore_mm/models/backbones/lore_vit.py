@@ -157,6 +157,13 @@ class LOREViT(PromptedBackbone):
             before_pre_norm=self.white_box.before_pre_norm,
         )
 
+    def prompts_for(self, img: Tensor) -> Prompts | None:
+        """See :class:`PromptedBackbone`; written in eval mode."""
+        if self.white_box is None:
+            return None
+        output = self.explain(img)
+        return self._prompts(output.shared, output.local)
+
     @torch.no_grad()
     def explain(self, img: Tensor) -> WhiteBoxOutput:
         """What the White Box writes for images (B, 3, H, W), with Ê.
