@@ -1,6 +1,7 @@
 """What a user calls from Python: models and inferencers."""
 
-from .attention import AttentionMaps, AttentionVisualizer
+from .attention import AttentionVisualizer
+from .attention_maps import AttentionMaps
 from .classification import ClassificationInferencer
 from .correspondence import Correspondence, CorrespondenceInferencer
 from .features import FeatureExtractor

@@ -11,11 +11,8 @@ each in the same picture. ``none`` as a checkpoint is the untrained model.
 import argparse
 from pathlib import Path
 
-from lore_mm.apis.attention import (
-    AttentionVisualizer,
-    output_names,
-    save_maps,
-)
+from lore_mm.apis import AttentionVisualizer
+from lore_mm.apis.attention_maps import output_names, save_maps
 from lore_mm.apis.images import list_inputs
 from lore_mm.engine.files import check_work_dir
 from lore_mm.engine.launch import OptionAction, run_main
