@@ -21,7 +21,11 @@ from lore_mm.models.retrievers import (
 )
 from lore_mm.registry import MODELS
 from lore_mm.utils import find_config
-from lore_mm.visualization.contact_sheet import Tile, draw_contact_sheet
+from lore_mm.visualization.contact_sheet import (
+    Tile,
+    picture_format,
+    save_contact_sheet,
+)
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
@@ -118,7 +122,8 @@ class RetrievalInferencer:
             truth (Callable, optional): Whether an image answers a query, by
                 their paths; :func:`~lore_mm.datasets.relevance` makes one of
                 a ground truth. Defaults to None.
-            contact_sheet (str | Path, optional): Write a picture there.
+            contact_sheet (str | Path, optional): Write a picture there,
+                ``.png`` or ``.jpg``.
             backend (str): See :func:`~lore_mm.models.retrievers.search`.
 
         Returns:
@@ -127,9 +132,12 @@ class RetrievalInferencer:
 
         Raises:
             RuntimeError: There is no index yet.
+            ValueError: There is no query, or the picture cannot be written.
         """
         if self.descriptors is None:
             raise RuntimeError('there is no index: call index(images) first.')
+        if contact_sheet is not None:
+            picture_format(contact_sheet)  # told before the work
         queries = list_images(queries)
         scores, indices = search(
             self.describe(queries), self.descriptors, topk, backend
@@ -146,7 +154,7 @@ class RetrievalInferencer:
             )
         ]
         if contact_sheet is not None:
-            draw_contact_sheet(queries, found).save(contact_sheet)
+            save_contact_sheet(contact_sheet, queries, found)
         return found
 
     def describe(
