@@ -63,6 +63,9 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'quickstart': read_requirements('optional'),
+        'faiss': [
+            each for each in read_requirements('optional') if 'faiss' in each
+        ],
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,
