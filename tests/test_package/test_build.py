@@ -112,3 +112,5 @@ def test_metadata(monkeypatch) -> None:
     needs = [*said['install_requires'], *said['extras_require']['quickstart']]
     names = {_normal(Requirement(need).name) for need in needs}
     assert {'onedl-mmengine', 'torch', 'conformal-clip-data'} <= names
+    (faiss,) = said['extras_require']['faiss']
+    assert Requirement(faiss).name == 'faiss-cpu'
