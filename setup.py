@@ -67,6 +67,7 @@ setup(
         'faiss': [
             each for each in read_requirements('optional') if 'faiss' in each
         ],
+        'docs': read_requirements('docs'),
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,
