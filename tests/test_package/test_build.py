@@ -84,11 +84,9 @@ def _normal(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional', 'export'])
-=======
-@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional', 'docs'])
->>>>>>> docs
+@pytest.mark.parametrize(
+    'kind', ['runtime', 'tests', 'optional', 'export', 'docs']
+)
 def test_tested_versions_meet_the_floors(kind) -> None:
     tested = _tested()
     for need in _requirements(kind):
