@@ -63,6 +63,10 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'quickstart': read_requirements('optional'),
+        'export': read_requirements('export'),
+        'faiss': [
+            each for each in read_requirements('optional') if 'faiss' in each
+        ],
         'docs': read_requirements('docs'),
     },
     cmdclass={'build_py': BuildWithConfigs},

@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.utils import ProgressBar
 
-from lore_mm.datasets.davis_masks import load_mask, save_mask
+from lore_mm.datasets.davis_masks import VOID, load_mask, save_mask
 from lore_mm.datasets.video_frames import FrameFiles, VideoFile
-from lore_mm.engine.trained_weights import load_trained_weights
 from lore_mm.models.segmentors import LabelPropagator, MaskSequence
-from lore_mm.registry import MODELS
-from lore_mm.utils import find_config
 from lore_mm.visualization.mask_overlay import OverlayWriter, overlay_mask
+
+from .model import (
+    build_model,
+    model_device,
+    read_sources,
+    without_white_box,
+)
 
 Progress = Callable[[int, int | None], Any]
 _FPS = 24.0  # of a folder of frames
@@ -55,23 +58,11 @@ class VideoSegmentationInferencer:
         cfg_options: dict | None = None,
         amp: bool = False,
     ) -> None:
-        if not isinstance(config, Config):
-            config = Config.fromfile(find_config(config))
-        if cfg_options:
-            config.merge_from_dict(cfg_options)
-        if device is None:
-            device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self.device, self.amp = torch.device(device), amp
-        model = dict(config.model)
-        model.setdefault('data_preprocessor', config.get('data_preprocessor'))
-        if checkpoint is None:
-            model['backbone'] = dict(model['backbone'], white_box=None)
-        scope = config.get('default_scope')
-        with DefaultScope.overwrite_default_scope(scope):
-            self.model: LabelPropagator = MODELS.build(model)
-        if checkpoint is not None:
-            load_trained_weights(self.model, checkpoint)
-        self.model.to(self.device).eval()
+        cfg, loaded = read_sources(config, checkpoint, cfg_options)
+        if loaded is None:
+            without_white_box(cfg)
+        self.model: LabelPropagator = build_model(cfg, loaded, device)
+        self.device, self.amp = model_device(self.model), amp
 
     def __call__(
         self,
@@ -90,7 +81,8 @@ class VideoSegmentationInferencer:
         Args:
             video: A video file, a folder of frames, or RGB frames (H, W, 3)
                 of type uint8.
-            first_mask: A palette or gray PNG, or ids (H, W); 0 is background.
+            first_mask: A palette or gray PNG, or ids (H, W); 0 is background,
+                255 void, or the object where it stands alone.
             out_dir (optional): Folder of the masks, as palette PNG files
                 named as the frames, or ``00000.png`` and so on.
             overlay (optional): Where to write the video with its masks laid
@@ -114,9 +106,7 @@ class VideoSegmentationInferencer:
         frames, names, own_fps = _open(video)
         total = len(frames) if hasattr(frames, '__len__') else None
         name = str(video) if isinstance(video, str | Path) else 'video'
-        if isinstance(first_mask, str | Path):
-            first_mask = load_mask(first_mask)
-        first_mask = np.asarray(first_mask)
+        first_mask = _read_first(first_mask)
         if not first_mask.any():
             raise ValueError('the first mask holds no object to follow.')
         masks = MaskSequence()
@@ -160,6 +150,17 @@ def _open(
         return frames, [Path(path).stem for path in frames.paths], None
     file = VideoFile(video)
     return file, None, file.fps
+
+
+def _read_first(mask: str | Path | np.ndarray) -> np.ndarray:
+    """Ids of the first mask (H, W), void as background."""
+    if isinstance(mask, str | Path):
+        mask = load_mask(mask, void_id=VOID)
+    mask = np.array(mask)
+    void = mask == VOID
+    # Programs that know one object write it as 255.
+    mask[void] = 0 if mask[~void].any() else 1
+    return mask
 
 
 def _keep_last(

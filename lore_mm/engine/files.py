@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from lore_mm.utils.outputs import check_folder
+
 # mmengine's name for the file that holds the path of the newest checkpoint.
 LAST_CHECKPOINT = 'last_checkpoint'
 
@@ -134,14 +136,4 @@ def check_work_dir(work_dir: str | Path) -> None:
     Raises:
         ValueError: The folder cannot be made or written.
     """
-    work_dir = Path(work_dir)
-    probe = work_dir / f'.writable_{os.getpid()}'
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b'1')
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f'work_dir {str(work_dir)!r} cannot be written '
-            f'({error.strerror}); choose another with --work-dir.'
-        ) from error
+    check_folder(work_dir, 'work_dir', 'choose another with --work-dir')
