@@ -59,7 +59,7 @@ def test_maps_of_two_models(call_tool, trained, tmp_path, capsys):
     call_tool(
         MAPS, photo, '--config', config, '--checkpoint', run,
         '--config', config, '--checkpoint', 'none',
-        '--layer', 0, '--query', 20, 20, '--out', tmp_path / 'maps',
+        '--layer', 0, '--query', 20, 20, '--out-dir', tmp_path / 'maps',
     )  # fmt: skip
     arrays = np.load(tmp_path / 'maps' / f'{photo.stem}.npz')
     names = sorted({key.split('.')[0] for key in arrays})
@@ -79,6 +79,18 @@ def test_maps_errors(call_tool, trained, tmp_path, options, message):
     photo = next((tmp_path / 'images_3/test').rglob('*.png'))
     with pytest.raises(SystemExit, match=message):
         call_tool(MAPS, photo, '--checkpoint', trained[1], *options)
+
+
+def test_maps_of_another_models_checkpoint(call_tool, trained, tmp_path):
+    photo = next((tmp_path / 'images_3/test').rglob('*.png'))
+    checkpoint = next(trained[1].glob('epoch_*.pth'))
+    with pytest.raises(SystemExit, match=f'{checkpoint.name}: '):
+        call_tool(
+            MAPS, photo, '--config', trained[0], '--checkpoint', checkpoint,
+            '--cfg-options', 'model.backbone.black_box.checkpoint=None',
+            '--out', tmp_path / 'maps',
+        )  # fmt: skip
+    assert not list(tmp_path.glob('maps/*'))
 
 
 def test_locality(call_tool, trained, cub, tmp_path):

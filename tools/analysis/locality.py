@@ -250,7 +250,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--size', type=int, default=224, help='short side')
     parser.add_argument('--every', type=int, default=10, help='frames')
     parser.add_argument('--limit', type=int, help='at most so many images')
-    parser.add_argument('--out', required=True, help='folder')
+    parser.add_argument('--out', '--out-dir', required=True, help='folder')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
     return parser.parse_args()
 

@@ -47,7 +47,9 @@ def parse_args() -> argparse.Namespace:
         '--label', type=int, help='class of the KLA map; default: predicted'
     )
     parser.add_argument('--height', type=int, default=224, help='in pixels')
-    parser.add_argument('--out', default='attention_maps', help='folder')
+    parser.add_argument(
+        '--out', '--out-dir', default='attention_maps', help='folder'
+    )
     parser.add_argument('--device')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
     args = parser.parse_args()
