@@ -1,6 +1,7 @@
-"""What a user calls without a config: inferencers."""
+"""What a user calls from Python: models and inferencers."""
 
 from .correspondence import Correspondence, CorrespondenceInferencer
+from .model import init_model
 from .retrieval import RetrievalInferencer
 from .video_segmentation import VideoSegmentationInferencer
 
@@ -9,4 +10,5 @@ __all__ = [
     'CorrespondenceInferencer',
     'RetrievalInferencer',
     'VideoSegmentationInferencer',
+    'init_model',
 ]

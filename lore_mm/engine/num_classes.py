@@ -43,14 +43,28 @@ def fill_num_classes(cfg: MutableMapping) -> None:
             )
         return
     number, where = found
-    for name, part in parts.items():
+    set_num_classes(cfg, number, f'{where}.dataset')
+
+
+def set_num_classes(cfg: MutableMapping, number: int, where: str) -> None:
+    """Put ``number`` wherever ``num_classes`` is None.
+
+    Args:
+        cfg (MutableMapping): A config; changed in place.
+        number (int): Number of classes.
+        where (str): What has so many classes, for the message.
+
+    Raises:
+        ConfigError: Another number is given.
+    """
+    for name, part in _parts(cfg):
         if part[_KEY] is None:
             part[_KEY] = number
         elif part[_KEY] != number:
             raise ConfigError(
-                f'{name}.{_KEY} is {part[_KEY]}, but {where}.dataset has '
+                f'{name}.{_KEY} is {part[_KEY]}, but {where} has '
                 f'{number} classes; set it to {number}, or to None to take '
-                f'it from the data set.'
+                f'it from there.'
             )
 
 

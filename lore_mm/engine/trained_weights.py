@@ -213,6 +213,19 @@ def load_trained_weights(
         CheckpointError: It cannot be read or does not fit.
     """
     checkpoint = safe_load_checkpoint(source, map_location)
+    return load_trained_state(model, checkpoint, source)
+
+
+def load_trained_state(
+    model: nn.Module, checkpoint: dict, name: str | Path
+) -> dict:
+    """:func:`load_trained_weights` of a checkpoint that was read already.
+
+    Args:
+        model (nn.Module): The model, not wrapped.
+        checkpoint (dict): Content of the file.
+        name (str | Path): Its path, for messages.
+    """
     try:
         state = pop_state(checkpoint)
         meta = checkpoint.get('meta', {})
@@ -220,7 +233,7 @@ def load_trained_weights(
         own = children_of(model.state_dict())
         model.load_state_dict(fit_state_dict(state, model, own))
     except CheckpointError as error:
-        raise CheckpointError(f'{source}: {error}') from error
+        raise CheckpointError(f'{name}: {error}') from error
     return meta
 
 

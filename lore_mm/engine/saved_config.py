@@ -1,0 +1,73 @@
+"""The config inside a checkpoint, read without running it."""
+
+import ast
+from collections.abc import Mapping
+
+from mmengine.config import Config
+
+from .files import CheckpointError
+
+
+def saved_config(checkpoint: Mapping) -> Config:
+    """The config that a checkpoint was trained with.
+
+    mmengine keeps it as the text of a Python file, which its own reader would
+    run. Here it is read as what it is, assignments of literals and of
+    ``dict(...)``; anything else is refused.
+
+    Args:
+        checkpoint (Mapping): As :func:`safe_load_checkpoint` gives it.
+
+    Raises:
+        CheckpointError: There is no config, or it holds more than literals.
+    """
+    text = checkpoint.get('meta', {}).get('cfg')
+    if not text:
+        raise CheckpointError(
+            'the checkpoint does not carry its config; give the config too.'
+        )
+    try:
+        return Config(_parse(text))
+    except (SyntaxError, ValueError) as error:
+        raise CheckpointError(
+            f'the config in the checkpoint is no list of plain values '
+            f'({error}) and was not run; give the config as a file.'
+        ) from error
+
+
+def _parse(text: str) -> dict:
+    values = {}
+    for node in ast.parse(text).body:
+        if not isinstance(node, ast.Assign) or len(node.targets) != 1:
+            raise ValueError(f'line {node.lineno}: not "name = value"')
+        (target,) = node.targets
+        if not isinstance(target, ast.Name):
+            raise ValueError(f'line {node.lineno}: not "name = value"')
+        values[target.id] = _value(node.value)
+    return values
+
+
+def _value(node: ast.expr) -> object:
+    """The value of a literal, in which ``dict(a=1)`` may stand too."""
+    if isinstance(node, ast.Call):
+        return _call(node)
+    if isinstance(node, ast.Dict) and None not in node.keys:
+        keys = map(ast.literal_eval, node.keys)
+        return dict(zip(keys, map(_value, node.values), strict=True))
+    if isinstance(node, ast.List):
+        return [_value(item) for item in node.elts]
+    if isinstance(node, ast.Tuple):
+        return tuple(_value(item) for item in node.elts)
+    if isinstance(node, ast.Set):
+        return {_value(item) for item in node.elts}
+    return ast.literal_eval(node)
+
+
+def _call(node: ast.Call) -> object:
+    name = getattr(node.func, 'id', None)
+    keywords = {item.arg: item.value for item in node.keywords}
+    if name == 'set' and not node.args and not keywords:
+        return set()
+    if name != 'dict' or node.args or None in keywords:
+        raise ValueError(f'line {node.lineno}: a call of other than dict()')
+    return {key: _value(value) for key, value in keywords.items()}
