@@ -65,8 +65,7 @@ def resolve_black_box(
             f'got {black_box!r}.'
         )
     if checkpoint is not None:
-        model = dict(type=_KIND, model_name=base, checkpoint=str(checkpoint))
-        return model
+        return _from_file(checkpoint, base)
     if not hub_has(name):
         raise ValueError(
             f'the weights of {name} are neither on this machine nor is the '
@@ -118,8 +117,8 @@ def hub_has(name: str) -> bool:
         return False
 
 
-def _from_file(path: Path) -> dict:
-    return dict(type=_KIND, model_name=_CONVERTED_NAME, checkpoint=str(path))
+def _from_file(path: Path, name: str = _CONVERTED_NAME) -> dict:
+    return dict(type=_KIND, model_name=name, checkpoint=str(path))
 
 
 def _converted() -> Path | None:

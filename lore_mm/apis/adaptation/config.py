@@ -1,5 +1,6 @@
 """The config of an adaptation: whole, in one file."""
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from mmengine.config import Config
 
 from lore_mm.engine.config_keys import without_helpers
 from lore_mm.engine.files import replace_when_done
+from lore_mm.engine.launch import finish_config
 from lore_mm.models.black_boxes import BlackBox
 from lore_mm.utils import find_config
 
@@ -79,6 +81,13 @@ def make_config(
     return cfg
 
 
+def read_config(path: Path) -> Config:
+    """Read the config of an adaptation, with all that loaders need."""
+    cfg = Config.fromfile(path)
+    finish_config(cfg, Namespace(cfg_options=None))
+    return cfg
+
+
 def write_config(cfg: Config, path: Path) -> None:
     """Write a config as one Python file, whole or not at all."""
     with replace_when_done(path) as temp:
@@ -93,8 +102,8 @@ def _fill_model(
         num_classes=num_classes,
         embed_dims=black_box.embed_dims,
         text_dims=settings.text_dims,
-        knowledge=settings.knowledge,
     )
+    model.neck.knowledge = settings.knowledge  # update would merge it
     model.head.update(
         num_classes=num_classes,
         in_channels=black_box.out_dims,

@@ -69,7 +69,9 @@ def find_hardware() -> Hardware:
     )
     device = get_device()
     if device != 'cuda':
-        return Hardware(device, f'{device.upper()}, {cores} cores', None, cores)
+        return Hardware(
+            device, f'{device.upper()}, {cores} cores', None, cores
+        )
     facts = torch.cuda.get_device_properties(0)
     memory = facts.total_memory / _GB
     return Hardware(device, f'{facts.name}, {memory:.0f} GiB', memory, cores)

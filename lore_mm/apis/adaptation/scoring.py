@@ -1,11 +1,13 @@
 """Predictions on the test images, and the bare ViT's beside them."""
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
 
+import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.model import BaseModel
@@ -21,7 +23,6 @@ from torch.nn.functional import normalize
 
 from lore_mm.engine.files import replace_when_done
 from lore_mm.engine.hooks.head_warm_start_hook import fit_logistic_regression
-from lore_mm.engine.launch import finish_loaders
 from lore_mm.models.backbones import LOREViT
 
 
@@ -57,14 +58,19 @@ class Predictions:
     def worst(self, limit: int) -> list[int]:
         """Positions of the mistakes that the model is most sure of.
 
-        Sorted by how little it gives to the true class. Where there are fewer
-        mistakes than ``limit`` there are fewer positions.
+        Those first whose class got the least. Where there are fewer mistakes
+        than ``limit`` there are fewer positions.
         """
+        wrong = self.predicted != self.labels
+        return [i for i in self._order() if wrong[i]][:limit]
+
+    def closest(self, limit: int) -> list[int]:
+        """Positions of the images whose class got the least, right or not."""
+        return self._order()[:limit]
+
+    def _order(self) -> list[int]:
         true = self.scores.gather(1, self.labels[:, None])[:, 0]
-        order = true.argsort(stable=True).tolist()
-        predicted = self.predicted
-        wrong = [i for i in order if predicted[i] != self.labels[i]]
-        return wrong[:limit]
+        return true.argsort(stable=True).tolist()
 
 
 def score(cfg: Config, model: BaseModel) -> Predictions:
@@ -164,31 +170,35 @@ def write_predictions(
     path: Path, lore: Predictions, root: str, classes: Sequence[str]
 ) -> None:
     """Write one line per test image: path, truth, prediction, score."""
-    with replace_when_done(path) as temp:
-        with temp.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file)
-            writer.writerow(['image', 'class', 'predicted', 'score'])
-            best = lore.scores.max(-1).values.tolist()
-            for image, label, guess, value in zip(
-                lore.paths,
-                lore.labels.tolist(),
-                lore.predicted.tolist(),
-                best,
-                strict=True,
-            ):
-                name = Path(image).relative_to(root).as_posix()
-                writer.writerow(
-                    [name, classes[label], classes[guess], f'{value:.4f}']
-                )
+    rows = [['image', 'class', 'predicted', 'score']]
+    rows += [
+        [
+            Path(image).relative_to(root).as_posix(),
+            classes[label],
+            classes[guess],
+            f'{value:.4f}',
+        ]
+        for image, label, guess, value in zip(
+            lore.paths,
+            lore.labels.tolist(),
+            lore.predicted.tolist(),
+            lore.scores.max(-1).values.tolist(),
+            strict=True,
+        )
+    ]
+    _write_csv(path, rows)
 
 
 def write_confusion(
-    path: Path, confusion: Tensor, classes: Sequence[str]
+    path: Path, confusion: np.ndarray, classes: Sequence[str]
 ) -> None:
     """Write counts as CSV: a row per true class."""
+    rows = zip(classes, confusion.tolist(), strict=True)
+    _write_csv(path, [['class', *classes], *([n, *row] for n, row in rows)])
+
+
+def _write_csv(path: Path, rows: Sequence[Sequence]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
     with replace_when_done(path) as temp:
-        with temp.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.writer(file)
-            writer.writerow(['class', *classes])
-            for name, row in zip(classes, confusion.tolist(), strict=True):
-                writer.writerow([name, *row])
+        temp.write_text(text.getvalue(), 'utf-8')

@@ -124,7 +124,9 @@ def choose_knowledge(name: str | None) -> tuple[dict, int]:
     if name is None:
         name = KNOWLEDGE[bool(missing)]
     if name not in KNOWLEDGE:
-        raise ValueError(f'knowledge must be one of {KNOWLEDGE}, got {name!r}.')
+        raise ValueError(
+            f'knowledge must be one of {KNOWLEDGE}, got {name!r}.'
+        )
     if name == 'random':
         encoder = dict(
             type='lore_mm.RandomTextEncoder', embed_dims=_SENTENCE_DIMS

@@ -2,19 +2,37 @@
 
 import argparse
 import json
+import logging
 import uuid
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.logging import print_log
+from mmengine.logging import MMLogger, print_log
 
 from lore_mm.engine.files import replace_when_done, safe_load_checkpoint
-from lore_mm.engine.launch import apply_train_args, build_runner
+from lore_mm.engine.launch import apply_train_args
+from lore_mm.engine.runner import LORERunner
 from lore_mm.engine.tool_process import best_checkpoint
 
 # What only a resumed training needs.
 _TRAINING_ONLY = ('optimizer', 'param_schedulers', 'message_hub')
+
+
+class _ConciseRunner(LORERunner):
+    """Leaves the config and the lists of hooks to the log file."""
+
+    def build_logger(self, **kwargs) -> MMLogger:
+        logger = super().build_logger(**kwargs)
+        for handler in logger.handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(_is_progress)
+        return logger
+
+
+def _is_progress(record: logging.LogRecord) -> bool:
+    text = record.getMessage()
+    return '\n' not in text and not text.startswith('Exp name')
 
 
 def train(config: Path) -> None:
@@ -33,7 +51,7 @@ def train(config: Path) -> None:
     )
     cfg.launcher = 'none'
     apply_train_args(cfg, args)
-    build_runner(cfg).train()
+    _ConciseRunner.from_cfg(cfg).train()
 
 
 def keep_best(work_dir: Path, target: Path) -> int | None:
@@ -73,9 +91,7 @@ def read_curves(work_dir: Path) -> dict[str, list[tuple[float, float]]]:
                 loss[row['step']] = (row['epoch'], row['loss'])
             elif 'accuracy/top1' in row:
                 accuracy[row['step']] = row['accuracy/top1']
-    return dict(
-        loss=_in_epochs(loss), accuracy=[*sorted(accuracy.items())]
-    )
+    return dict(loss=_in_epochs(loss), accuracy=[*sorted(accuracy.items())])
 
 
 def _in_epochs(
@@ -86,4 +102,6 @@ def _in_epochs(
         return []
     last = max(loss)
     per_epoch = last / loss[last][0]
-    return [(step / per_epoch, value) for step, (_, value) in sorted(loss.items())]
+    return [
+        (step / per_epoch, value) for step, (_, value) in sorted(loss.items())
+    ]
