@@ -1,15 +1,19 @@
 """What a user calls from Python: models and inferencers."""
 
 from .adaptation import Adaptation, adapt
+from .classification import ClassificationInferencer
 from .correspondence import Correspondence, CorrespondenceInferencer
+from .features import FeatureExtractor
 from .model import init_model
 from .retrieval import RetrievalInferencer
 from .video_segmentation import VideoSegmentationInferencer
 
 __all__ = [
     'Adaptation',
+    'ClassificationInferencer',
     'Correspondence',
     'CorrespondenceInferencer',
+    'FeatureExtractor',
     'RetrievalInferencer',
     'VideoSegmentationInferencer',
     'adapt',

@@ -7,20 +7,17 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.config import Config
-from mmengine.dataset import Compose
-from mmengine.registry import DefaultScope
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from lore_mm.datasets.loading import LoadRGBImage
 from lore_mm.datasets.pair_images import ImageRef
 from lore_mm.datasets.pairs import check_points
-from lore_mm.engine.trained_weights import load_trained_weights
 from lore_mm.evaluation.functional.pck import pck
 from lore_mm.models import KeypointMatcher
-from lore_mm.registry import MODELS
-from lore_mm.utils import find_config
 from lore_mm.visualization.match_lines import draw_matches
+
+from .images import PixelPipeline, read_rgb
+from .model import build_model, read_sources, without_white_box
 
 
 @dataclass
@@ -78,30 +75,17 @@ class CorrespondenceInferencer:
         device: str = 'cpu',
         cfg_options: dict | None = None,
     ) -> None:
-        if not isinstance(config, Config):
-            config = Config.fromfile(find_config(config))
-        else:
-            config = config.copy()
-        if checkpoint is None and config.model.get('backbone'):
-            config.model.backbone.white_box = None
-        config.merge_from_dict(cfg_options or {})
-        if 'data_preprocessor' in config:
-            config.model.setdefault(
-                'data_preprocessor', config.data_preprocessor
-            )
-        with DefaultScope.overwrite_default_scope(
-            config.get('default_scope', 'mmpretrain')
-        ):
-            self.model = MODELS.build(config.model)
-            self.pipeline = Compose(config.test_dataloader.dataset.pipeline)
+        cfg, loaded = read_sources(config, checkpoint)
+        if loaded is None:
+            without_white_box(cfg)
+        cfg.merge_from_dict(cfg_options or {})
+        self.model = build_model(cfg, loaded, device)
         if not isinstance(self.model, KeypointMatcher):
             raise ValueError(
                 f'the model of the config must be a KeypointMatcher, got '
                 f'{type(self.model).__name__}.'
             )
-        if checkpoint is not None:
-            load_trained_weights(self.model, checkpoint)
-        self.model.to(device).eval()
+        self.pipeline = PixelPipeline(cfg)
 
     def __call__(
         self,
@@ -142,13 +126,13 @@ class CorrespondenceInferencer:
                 differ, or the file is no image.
             FileNotFoundError: A file is missing.
         """
-        pixels = [_pixels(image) for image in (source, target)]
+        pixels = [read_rgb(image) for image in (source, target)]
         sizes = [(image.shape[1], image.shape[0]) for image in pixels]
         if points is None:
             points = grid_points(sizes[0], grid)
         points = check_points(points, sizes[0], 'source', 'points')
         # Named by their content: an image of an earlier call is known.
-        images = [ImageRef(_digest(i), self._prepare(i)) for i in pixels]
+        images = [self._image(each) for each in pixels]
         features = self.model.extract(images)
         found = self.model.match(*features, points)
         matched = found['points'].numpy()
@@ -172,17 +156,9 @@ class CorrespondenceInferencer:
             points, matched, scores, mutual, correct, picture
         )
 
-    def _prepare(self, pixels: np.ndarray) -> Compose:
-        """The pipeline of the config, on pixels that were read already."""
-
-        def give(results: dict) -> dict:
-            shape = pixels.shape[:2]
-            return dict(results, img=pixels, img_shape=shape, ori_shape=shape)
-
-        steps = self.pipeline.transforms
-        return Compose(
-            [give, *(s for s in steps if not isinstance(s, LoadRGBImage))]
-        )
+    def _image(self, pixels: np.ndarray) -> ImageRef:
+        """An image that is known by its content."""
+        return ImageRef(_digest(pixels), lambda results: self.pipeline(pixels))
 
 
 def grid_points(size: tuple[int, int], number: int) -> np.ndarray:
@@ -210,15 +186,3 @@ def _digest(pixels: np.ndarray) -> str:
     content = hashlib.sha256(str(pixels.shape).encode())
     content.update(np.ascontiguousarray(pixels))
     return content.hexdigest()
-
-
-def _pixels(image: str | Path | np.ndarray) -> np.ndarray:
-    """RGB pixels (H, W, 3), uint8."""
-    if not isinstance(image, np.ndarray):
-        return LoadRGBImage()(dict(img_path=str(image)))['img']
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-        raise ValueError(
-            f'an image must be RGB pixels (H, W, 3) of type uint8, got '
-            f'{image.dtype} {image.shape}.'
-        )
-    return image

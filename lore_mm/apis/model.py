@@ -159,6 +159,11 @@ def default_scope(cfg: Config) -> AbstractContextManager:
     )
 
 
+def model_device(model: BaseModel) -> torch.device:
+    """Where the weights of a model are."""
+    return next(model.parameters()).device
+
+
 def needs_training(cfg: Config) -> bool:
     """Whether a model has weights that only training makes useful."""
     backbone = cfg.model.get('backbone') or {}

@@ -7,11 +7,9 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
-from mmengine.registry import DefaultScope
 from torch.utils.data import DataLoader
 
 from lore_mm.datasets import RetrievalImages
-from lore_mm.engine.trained_weights import load_trained_weights
 from lore_mm.models.retrievers import (
     DescriptorStore,
     check_descriptors,
@@ -19,14 +17,17 @@ from lore_mm.models.retrievers import (
     open_descriptors,
     search,
 )
-from lore_mm.registry import MODELS
-from lore_mm.utils import find_config
 from lore_mm.visualization.contact_sheet import Tile, draw_contact_sheet
 
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
+from .images import Images, list_images
+from .model import (
+    build_model,
+    default_scope,
+    read_sources,
+    without_white_box,
+)
 
 Truth = Callable[[str, str], bool | None]
-Images = str | Path | Sequence[str | Path]
 
 
 class RetrievalInferencer:
@@ -61,24 +62,16 @@ class RetrievalInferencer:
         batch_size: int = 16,
         num_workers: int = 0,
     ) -> None:
-        if not isinstance(config, Config):
-            config = Config.fromfile(find_config(config))
-        self.scope = config.get('default_scope', 'mmpretrain')
-        model = dict(
-            config.model, data_preprocessor=config.get('data_preprocessor')
-        )
-        if checkpoint is None and 'white_box' in model['backbone']:
-            model['backbone'] = dict(model['backbone'], white_box=None)
-        dataset = config.test_dataloader.dataset
+        self.cfg, loaded = read_sources(config, checkpoint)
+        if loaded is None:
+            without_white_box(self.cfg)
+        self.model = build_model(self.cfg, loaded, device)
+        dataset = self.cfg.test_dataloader.dataset
         self.pipeline, self.long_side = dataset.pipeline, dataset.long_side
-        with DefaultScope.overwrite_default_scope(self.scope):
-            self.model = MODELS.build(model)
-        if checkpoint is not None:
-            load_trained_weights(self.model, checkpoint)
-        self.model.to(device).eval()
-        self.facts = dict(
-            model=Config(dict(model=model)).to_dict(), pipeline=self.pipeline
-        )
+        kept = ('model', 'data_preprocessor')
+        facts = self.cfg.to_dict()
+        self.facts = {key: facts.get(key) for key in kept}
+        self.facts['pipeline'] = self.pipeline
         self.cache_dir = cache_dir
         self.batch_size = batch_size
         self.num_workers = num_workers
@@ -153,7 +146,7 @@ class RetrievalInferencer:
         self, paths: Sequence[str], cache_dir: str | Path | None = None
     ) -> np.ndarray:
         """Descriptors (n, D) of image files, float32."""
-        with DefaultScope.overwrite_default_scope(self.scope):
+        with default_scope(self.cfg):
             dataset = RetrievalImages(
                 paths, self.long_side, pipeline=self.pipeline
             )
@@ -192,30 +185,3 @@ class RetrievalInferencer:
         if store is not None:
             store.finish()
         return found
-
-
-def list_images(images: Images) -> list[str]:
-    """Image files of a folder and its sub-folders, or the files given.
-
-    Raises:
-        FileNotFoundError: There is no such file or folder.
-        ValueError: There is no image.
-    """
-    if not isinstance(images, str | Path):
-        paths = [str(path) for path in images]
-    elif Path(images).is_dir():
-        paths = sorted(
-            str(path)
-            for path in Path(images).rglob('*')
-            if path.suffix.lower() in IMAGE_SUFFIXES
-        )
-    elif Path(images).is_file():
-        paths = [str(images)]
-    else:
-        raise FileNotFoundError(f"'{images}' does not exist.")
-    if not paths:
-        raise ValueError(
-            f'there is no image in {images!r}; looked for '
-            f'{", ".join(IMAGE_SUFFIXES)}.'
-        )
-    return paths

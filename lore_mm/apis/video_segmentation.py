@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
 from mmengine.utils import ProgressBar
 
 from lore_mm.datasets.davis_masks import load_mask, save_mask
 from lore_mm.datasets.video_frames import FrameFiles, VideoFile
-from lore_mm.engine.trained_weights import load_trained_weights
 from lore_mm.models.segmentors import LabelPropagator, MaskSequence
-from lore_mm.registry import MODELS
-from lore_mm.utils import find_config
 from lore_mm.visualization.mask_overlay import OverlayWriter, overlay_mask
+
+from .model import (
+    build_model,
+    model_device,
+    read_sources,
+    without_white_box,
+)
 
 Progress = Callable[[int, int | None], Any]
 _FPS = 24.0  # of a folder of frames
@@ -55,23 +58,11 @@ class VideoSegmentationInferencer:
         cfg_options: dict | None = None,
         amp: bool = False,
     ) -> None:
-        if not isinstance(config, Config):
-            config = Config.fromfile(find_config(config))
-        if cfg_options:
-            config.merge_from_dict(cfg_options)
-        if device is None:
-            device = 'cuda' if torch.cuda.is_available() else 'cpu'
-        self.device, self.amp = torch.device(device), amp
-        model = dict(config.model)
-        model.setdefault('data_preprocessor', config.get('data_preprocessor'))
-        if checkpoint is None:
-            model['backbone'] = dict(model['backbone'], white_box=None)
-        scope = config.get('default_scope')
-        with DefaultScope.overwrite_default_scope(scope):
-            self.model: LabelPropagator = MODELS.build(model)
-        if checkpoint is not None:
-            load_trained_weights(self.model, checkpoint)
-        self.model.to(self.device).eval()
+        cfg, loaded = read_sources(config, checkpoint, cfg_options)
+        if loaded is None:
+            without_white_box(cfg)
+        self.model: LabelPropagator = build_model(cfg, loaded, device)
+        self.device, self.amp = model_device(self.model), amp
 
     def __call__(
         self,

@@ -23,7 +23,7 @@ _UPRIGHT = {
 }
 _WITH_ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
 # What Pillow raises on files that are damaged, one way or another.
-_FAULTS = (
+FAULTS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -78,6 +78,22 @@ def decode_rgb(data: bytes, min_side: int | None = None) -> np.ndarray:
         raise ValueError('it is no image that Pillow knows') from error
     if min_side is not None:
         img.draft(None, (min_side, min_side))  # JPEG: by 2, 4 or 8
+    return to_rgb(img)
+
+
+def to_rgb(img: Image.Image) -> np.ndarray:
+    """Upright RGB pixels of an image of any mode; see :class:`LoadRGBImage`.
+
+    Args:
+        img (Image.Image): Also one whose pixels are not read yet.
+
+    Returns:
+        np.ndarray: uint8 array of shape (H, W, 3) in the order R, G, B.
+
+    Raises:
+        ValueError: If the pixels are floats or beyond 16 bits. Damaged files
+            raise whatever Pillow does.
+    """
     img.load()
     turn = _UPRIGHT.get(img.getexif().get(_ORIENTATION))
     if turn is not None:
@@ -149,7 +165,7 @@ class LoadRGBImage(BaseTransform):
             raise ValueError(f"image '{path}' is a folder.") from error
         try:
             img = decode_rgb(data, self.min_side)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise ValueError(
                 f"image '{path}' cannot be read: {error}."
             ) from error

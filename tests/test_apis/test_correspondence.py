@@ -132,7 +132,7 @@ def test_configs_by_name(monkeypatch):
         built.update(model)
         return torch.nn.Identity()
 
-    monkeypatch.setattr('lore_mm.apis.correspondence.MODELS.build', build)
+    monkeypatch.setattr('lore_mm.registry.MODELS.build', build)
     with pytest.raises(
         ValueError, match='must be a KeypointMatcher, got Identity'
     ):

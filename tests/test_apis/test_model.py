@@ -61,7 +61,7 @@ def test_a_run_of_the_training_tool(classifier_config, tmp_path):
     runner.train()
     shutil.rmtree(tmp_path / 'images_3')
     model = init_model(cfg.work_dir)
-    assert model.dataset_meta['classes'] == CLASSES
+    assert model.dataset_meta['classes'] == ('class 0', 'class 1', 'class 2')
     trained = runner.model.head.fc.weight
     assert model.head.fc.weight.equal(trained.cpu())
 

@@ -15,7 +15,7 @@ from lore_mm.visualization.report import (
     PerClass,
     Report,
     draw_confusion,
-    draw_curves,
+    draw_curve,
     render_report,
 )
 
@@ -63,10 +63,16 @@ def write_results(
         out / 'predictions.csv', lore, settings.folder, facts.classes
     )
     write_confusion(out / 'confusion_matrix.csv', counts, facts.classes)
-    curves = draw_curves(**read_curves(out / 'train'))
+    curves = read_curves(out / 'train')
+    curves = {
+        'training loss': draw_curve(curves['loss'], 'training loss'),
+        'validation accuracy': draw_curve(
+            curves['accuracy'], 'validation accuracy (%)', per_cent=True
+        ),
+    }
     confusion = draw_confusion(counts, facts.classes)
-    for name, picture in (('curves', curves), ('confusion_matrix', confusion)):
-        _write_bytes(out / f'{name}.png', picture)
+    for name, picture in {**curves, 'confusion matrix': confusion}.items():
+        _write_bytes(out / f'{name.replace(" ", "_")}.png', picture)
     mistakes = picture_mistakes(
         cfg, model, lore, settings.folder, facts.classes
     )

@@ -1,6 +1,6 @@
 """One self-contained page about a trained classifier."""
 
-from .figures import draw_confusion, draw_curves, encode_picture
+from .figures import draw_confusion, draw_curve, encode_picture
 from .page import Mistake, PerClass, Report, render_report
 
 __all__ = [
@@ -8,7 +8,7 @@ __all__ = [
     'PerClass',
     'Report',
     'draw_confusion',
-    'draw_curves',
+    'draw_curve',
     'encode_picture',
     'render_report',
 ]

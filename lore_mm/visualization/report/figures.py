@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from PIL import Image
 
 Points = Sequence[tuple[float, float]]
@@ -24,39 +25,33 @@ def encode_picture(pixels: np.ndarray, quality: int = 85) -> bytes:
     return target.getvalue()
 
 
-def draw_curves(loss: Points, accuracy: Points) -> bytes:
-    """Loss in training and accuracy on the validation images, side by side.
+def draw_curve(points: Points, title: str, per_cent: bool = False) -> bytes:
+    """A value over the epochs of training.
 
     Args:
-        loss (Points): (epoch, loss), as often as was logged.
-        accuracy (Points): (epoch, per cent).
+        points (Points): (epoch, value), in order; may be empty.
+        title (str): What the value is.
+        per_cent (bool): Values are per cent, one for each epoch. Defaults to
+            False: any, as often as was logged.
 
     Returns:
         bytes: A PNG.
     """
-    figure = Figure(figsize=(7, 2.8), layout='constrained')
-    left, right = figure.subplots(1, 2)
-    _curve(left, loss, 'training loss', _BLUE, '')
-    _curve(right, accuracy, 'validation accuracy (%)', _GREEN, 'o')
-    if accuracy:
-        values = [value for _, value in accuracy]
-        low = min(values)
-        right.set_ylim(max(0, low - 5), min(102, max(values) + 5))
-    return _png(figure)
-
-
-def _curve(
-    axes: object, points: Points, title: str, colour: str, marker: str
-) -> None:
-    if points:
-        axes.plot(
-            *zip(*points, strict=True), color=colour, marker=marker, ms=3
-        )
+    figure = Figure(figsize=(4.2, 2.8), layout='constrained')
+    axes = figure.subplots()
+    x, y = [p[0] for p in points], [p[1] for p in points]
+    if per_cent:
+        axes.plot(x, y, color=_GREEN, marker='o', markersize=3)
+        axes.set_ylim(max(0, min(y, default=0) - 5), 102)
+    else:
+        axes.plot(x, y, color=_BLUE)
     axes.set_title(title, fontsize=10, color=_INK)
     axes.set_xlabel('epoch', fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
+    return _png(figure)
 
 
 def draw_confusion(counts: np.ndarray, classes: Sequence[str]) -> bytes:

@@ -36,7 +36,7 @@ class PerClass:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test image that was told wrongly, or barely.
+    """A test image that was named wrong, or barely right.
 
     Attributes:
         name (str): Path of the image in its folder.
@@ -70,7 +70,8 @@ class Report:
         classes (Sequence[PerClass]): One for each class.
         mistakes (Sequence[Mistake]): Worst first.
         number_wrong (int): Of all mistakes.
-        curves, confusion (bytes): Pictures.
+        curves (dict[str, bytes]): Caption and picture each.
+        confusion (bytes): Picture of the confusion matrix.
         commands (dict[str, str]): What they do, and the command lines.
         left_out (Sequence[str]): Files that are no images.
         notes (Sequence[str]): Sentences that a reader should know.
@@ -86,7 +87,7 @@ class Report:
     classes: Sequence[PerClass]
     mistakes: Sequence[Mistake]
     number_wrong: int
-    curves: bytes
+    curves: dict[str, bytes]
     confusion: bytes
     commands: dict[str, str]
     left_out: Sequence[str] = ()
