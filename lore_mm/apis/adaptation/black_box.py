@@ -66,6 +66,11 @@ def resolve_black_box(
         )
     if checkpoint is not None:
         return _from_file(checkpoint, base)
+    if not timm.is_model_pretrained(name):
+        raise ValueError(
+            f'timm has no weights of black_box {name!r}: give them by '
+            'checkpoint.'
+        )
     if not hub_has(name):
         raise ValueError(
             f'the weights of {name} are neither on this machine nor is the '
