@@ -8,10 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+import timm
 import torch
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from PIL import Image
+from safetensors.torch import save_file
 
 from lore_mm.apis import adapt, init_model
 from lore_mm.apis.adaptation import run
@@ -60,7 +62,18 @@ def times(out):
     }
 
 
-def test_all_that_is_written(folder, small, tmp_path):
+@pytest.fixture(scope='module')
+def finished(tmp_path_factory):
+    """A folder with some files that are no images, and its adaptation."""
+    root = tmp_path_factory.mktemp('finished')
+    folder = root / 'images'
+    for label, name in enumerate(('class_0', 'class_1', 'a<b>&"c')):
+        (folder / name).mkdir(parents=True)
+        for i in range(10):
+            noise = np.random.default_rng((label, i)).integers(0, 60, (40, 40))
+            colour = np.eye(3)[label] * 180
+            pixels = (noise[..., None] + colour).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f'{i}.png')
     (folder / 'class_0' / 'notes.txt').write_text('no image')
     frames = [Image.new('RGB', (40, 40), c) for c in ('red', 'blue')]
     frames[0].save(
@@ -68,16 +81,20 @@ def test_all_that_is_written(folder, small, tmp_path):
         save_all=True,
         append_images=frames[1:],
     )
-    shutil.copytree(folder / 'class_2', folder / 'a<b>&"c')
-    for image in (folder / 'a<b>&"c').iterdir():
-        Image.effect_noise((40, 40), 90).save(image)
-    out = tmp_path / 'out'
-    result = adapt(folder, out, **small)
-    assert result.out == out
-    assert result.classes == ('a<b>&"c', 'class 0', 'class 1', 'class 2')
+    torch.manual_seed(0)
+    model = timm.create_model('test_vit', img_size=64, num_classes=0)
+    save_file(model.state_dict(), root / 'vit.safetensors')
+    options = dict(SMALL, checkpoint=root / 'vit.safetensors', epochs=1)
+    return folder, adapt(folder, root / 'out', **options)
+
+
+def test_all_that_is_written(finished):
+    _, result = finished
+    out = result.out
+    assert result.classes == ('a<b>&"c', 'class 0', 'class 1')
     metrics = json.loads((out / 'metrics.json').read_text())
     assert metrics == result.metrics
-    assert metrics['test_images'] == 4 * 2
+    assert metrics['test_images'] == 3 * 2
     recall = metrics['single-label/recall_classwise']
     assert list(recall) == list(result.classes)
     assert np.mean(list(recall.values())) == pytest.approx(
@@ -89,9 +106,9 @@ def test_all_that_is_written(folder, small, tmp_path):
     assert metrics['linear_probe/accuracy/top1'] > 50
     splits = json.loads((out / 'splits.json').read_text())
     assert [len(splits[part]) for part in ('train', 'val', 'test')] == [
-        28,
-        4,
-        8,
+        21,
+        3,
+        6,
     ]
     rows = list(csv.reader((out / 'predictions.csv').open()))[1:]
     assert [row[0] for row in rows] == splits['test']
@@ -99,7 +116,7 @@ def test_all_that_is_written(folder, small, tmp_path):
     assert 100 * np.mean(right) == pytest.approx(metrics['accuracy/top1'])
     table = list(csv.reader((out / 'confusion_matrix.csv').open()))[1:]
     counts = np.array([row[1:] for row in table], int)
-    assert counts.sum() == 8
+    assert counts.sum() == 6
     assert np.trace(counts) == sum(right)
     for name in ('training_loss', 'validation_accuracy', 'confusion_matrix'):
         Image.open(out / f'{name}.png').verify()
@@ -123,9 +140,9 @@ def test_all_that_is_written(folder, small, tmp_path):
     assert model.dataset_meta['classes'] == result.classes
 
 
-def test_again_there_is_nothing_to_do(folder, small, tmp_path, monkeypatch):
-    out = tmp_path / 'out'
-    first = adapt(folder, out, **small)
+def test_again_there_is_nothing_to_do(finished, tmp_path, monkeypatch):
+    folder, first = finished
+    out = first.out
     files = times(out)
     monkeypatch.setattr(run, 'train', None)  # would fail
     for options in ({}, dict(resume=True), dict(epochs=1, seed=0)):
@@ -138,9 +155,11 @@ def test_again_there_is_nothing_to_do(folder, small, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match='epochs is 1 there, 3 here'):
         adapt(folder, out, epochs=3)
     assert files == times(out)
-    first.checkpoint.unlink()
+    copy = tmp_path / 'copy'
+    shutil.copytree(out, copy)
+    (copy / 'checkpoint.pth').unlink()
     with pytest.raises(ValueError, match=r'lacks checkpoint\.pth'):
-        adapt(folder, out)
+        adapt(folder, copy)
 
 
 def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):

@@ -94,7 +94,7 @@ def test_hub_is_not_asked_when_offline(monkeypatch):
         black_box, 'try_to_load_from_cache', lambda *names: 'file'
     )
     assert black_box.hub_has(black_box.NAMES['vit-b16'])
-    assert not black_box.hub_has('test_vit')  # has no weights
+    assert not black_box.hub_has('no_vit')
 
 
 def test_no_vit_at_all(weights, monkeypatch):

@@ -3,6 +3,7 @@
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from pprint import pformat
 
 import torch
 from mmengine.config import Config
@@ -20,6 +21,7 @@ _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 # Keys of transforms that hold numbers of pixels.
 _PIXELS = ('scale', 'crop_size', 'min_side')
 _LOG_STEPS = 10
+_DOCSTRING = 'Written by adapt; docs/adapt.md says what is in it.'
 _AMP_GPU, _AMP_CPU = 'AmpOptimWrapper', 'lore_mm.BFloat16OptimWrapper'
 
 
@@ -83,15 +85,20 @@ def make_config(
 
 def read_config(path: Path) -> Config:
     """Read the config of an adaptation, with all that loaders need."""
-    cfg = Config.fromfile(path)
+    # Formatting takes minutes where paths are long, at each checkpoint.
+    cfg = Config.fromfile(path, format_python_code=False)
     finish_config(cfg, Namespace(cfg_options=None))
     return cfg
 
 
 def write_config(cfg: Config, path: Path) -> None:
     """Write a config as one Python file, whole or not at all."""
+    text = '\n'.join(
+        f'{key} = {pformat(value, width=79, sort_dicts=False)}'
+        for key, value in cfg.to_dict().items()
+    )
     with replace_when_done(path) as temp:
-        temp.write_text(cfg.pretty_text, 'utf-8')
+        temp.write_text(f'"""{_DOCSTRING}"""\n\n{text}\n', 'utf-8')
 
 
 def _fill_model(

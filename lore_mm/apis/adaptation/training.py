@@ -7,13 +7,14 @@ import uuid
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 from mmengine.logging import MMLogger, print_log
 
 from lore_mm.engine.files import replace_when_done, safe_load_checkpoint
 from lore_mm.engine.launch import apply_train_args
 from lore_mm.engine.runner import LORERunner
 from lore_mm.engine.tool_process import best_checkpoint
+
+from .config import read_config
 
 # What only a resumed training needs.
 _TRAINING_ONLY = ('optimizer', 'param_schedulers', 'message_hub')
@@ -37,7 +38,7 @@ def _is_progress(record: logging.LogRecord) -> bool:
 
 def train(config: Path) -> None:
     """Train a config, or go on where it stopped."""
-    cfg = Config.fromfile(config)
+    cfg = read_config(config)
     # mmengine shares logs and counters between runs of one name.
     cfg.experiment_name = f'{config.parent.name}_{uuid.uuid4().hex[:8]}'
     args = argparse.Namespace(

@@ -15,7 +15,7 @@ _DPI = 160
 # Numbers of classes up to which cells have numbers, and axes names.
 _MAX_CELLS = 15
 _MAX_NAMES = 40
-_MAX_LETTERS = 22
+_MAX_LETTERS = 30
 
 
 def encode_picture(pixels: np.ndarray, quality: int = 85) -> bytes:
@@ -42,7 +42,8 @@ def draw_curve(points: Points, title: str, per_cent: bool = False) -> bytes:
     x, y = [p[0] for p in points], [p[1] for p in points]
     if per_cent:
         axes.plot(x, y, color=_GREEN, marker='o', markersize=3)
-        axes.set_ylim(max(0, min(y, default=0) - 5), 102)
+        low, high = min(y, default=0), max(y, default=100)
+        axes.set_ylim(max(0, low - 5), min(102, high + 5))
     else:
         axes.plot(x, y, color=_BLUE)
     axes.set_title(title, fontsize=10, color=_INK)
