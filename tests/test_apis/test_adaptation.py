@@ -138,6 +138,9 @@ def test_all_that_is_written(finished):
 
     model = init_model(result.config, result.checkpoint, 'cpu')
     assert model.dataset_meta['classes'] == result.classes
+    assert init_model(result.checkpoint, device='cpu').cfg.model == (
+        model.cfg.model
+    )
 
 
 def test_again_there_is_nothing_to_do(finished, tmp_path, monkeypatch):

@@ -85,8 +85,10 @@ def make_config(
 
 def read_config(path: Path) -> Config:
     """Read the config of an adaptation, with all that loaders need."""
-    # Formatting takes minutes where paths are long, at each checkpoint.
-    cfg = Config.fromfile(path, format_python_code=False)
+    cfg = Config.fromfile(path)
+    # The text goes into each checkpoint; formatting it takes seconds where
+    # paths are long. `fromfile` has this argument too, but passes it by.
+    cfg = Config(cfg.to_dict(), filename=str(path), format_python_code=False)
     finish_config(cfg, Namespace(cfg_options=None))
     return cfg
 
