@@ -128,8 +128,13 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     )
 
 
-def check_work_dir(work_dir: str | Path) -> None:
+def check_work_dir(work_dir: str | Path, option: str = '--work-dir') -> None:
     """Make ``work_dir`` and check that files can be written there.
+
+    Args:
+        work_dir (str | Path): The folder.
+        option (str): How the user names it, for the message. Defaults to
+            ``'--work-dir'``.
 
     Raises:
         ValueError: The folder cannot be made or written.
@@ -142,6 +147,6 @@ def check_work_dir(work_dir: str | Path) -> None:
         probe.unlink()
     except OSError as error:
         raise ValueError(
-            f'work_dir {str(work_dir)!r} cannot be written '
-            f'({error.strerror}); choose another with --work-dir.'
+            f'{option.strip("-").replace("-", "_")} {str(work_dir)!r} cannot '
+            f'be written ({error.strerror}); choose another with {option}.'
         ) from error

@@ -174,7 +174,7 @@ def _begin(
     seconds: float,
 ) -> None:
     """Write what a later call goes on from: the record last."""
-    check_work_dir(out)
+    check_work_dir(out, '--out')
     write_state(out, settings, state, seconds)
     with replace_when_done(out / CLASSES) as temp:
         temp.write_text('\n'.join(facts.classes) + '\n', 'utf-8')
