@@ -64,6 +64,7 @@ setup(
     extras_require={
         'tests': read_requirements('tests'),
         'quickstart': read_requirements('optional'),
+        'export': read_requirements('export'),
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,

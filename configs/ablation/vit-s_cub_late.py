@@ -8,4 +8,4 @@ Cost: trains 2.68 M of 24.7 M weights (200 classes).
 """
 
 _base_ = '../lore/vit-s_cub.py'
-model = dict(backbone=dict(white_box=dict(write_layer=6)))
+model = dict(backbone=dict(white_box=dict(write_layer=6, global_layer=6)))

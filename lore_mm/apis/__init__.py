@@ -1,6 +1,8 @@
 """What a user calls from Python: models and inferencers."""
 
 from .adaptation import Adaptation, adapt
+from .attention import AttentionVisualizer
+from .attention_maps import AttentionMaps
 from .classification import ClassificationInferencer
 from .correspondence import Correspondence, CorrespondenceInferencer
 from .features import FeatureExtractor
@@ -10,6 +12,8 @@ from .video_segmentation import VideoSegmentationInferencer
 
 __all__ = [
     'Adaptation',
+    'AttentionMaps',
+    'AttentionVisualizer',
     'ClassificationInferencer',
     'Correspondence',
     'CorrespondenceInferencer',

@@ -23,6 +23,7 @@ _KEYS = {
     'img_size',
     'amp',
     'shots',
+    'shots_options',
     'seeds',
     'options',
     'methods',
@@ -97,6 +98,14 @@ def load_benchmark(path: str | Path) -> dict[str, Any]:
             raise ValueError(
                 f"'{path}': {where}.kind must be one of {KINDS}, got {kind!r}."
             )
+    extra = set(content.get('shots_options') or {}) - set(
+        content.get('shots', [None])
+    )
+    if extra:
+        raise ValueError(
+            f"'{path}': shots_options names {min(extra, key=str)!r}, which "
+            f'is not in shots: {content.get("shots", [None])}.'
+        )
     for name, data_set in content['data_sets'].items():
         content['data_sets'][name] = data_set or {}
         where = f'data_sets.{name}'
@@ -177,7 +186,8 @@ def _run(
         options[_SHOTS] = shots
         options[data.get('shots_seed', _SHOTS_SEED)] = seed
     special = data.get('methods', {}).get(method, {})
-    for more in (spec, how, data, {'options': special}):
+    few = (spec.get('shots_options') or {}).get(shots)
+    for more in (spec, {'options': few}, how, data, {'options': special}):
         options.update(more.get('options') or {})
     if kind == 'test':  # of a training set that it has not
         options = {k: v for k, v in options.items() if _tested(k)}

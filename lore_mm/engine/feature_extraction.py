@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -10,7 +10,8 @@ from mmengine.dataset import Compose, RepeatDataset, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
-from mmengine.runner import Runner
+from mmengine.optim import AmpOptimWrapper
+from mmengine.runner import Runner, autocast
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
@@ -52,7 +53,8 @@ def extract_train_features(
 ) -> TrainSetFeatures:
     """Run ``compute`` over the training set, without augmentation.
 
-    The model is in eval mode meanwhile. Ranks share the images, and each gets
+    The model is in eval mode meanwhile, and computes in the precision that it
+    trains in (:func:`train_precision`). Ranks share the images, and each gets
     the whole result. Neither the training data set nor the state of the global
     random generators is changed. Repetitions by ``RepeatDataset`` are skipped.
 
@@ -110,7 +112,7 @@ def _run(
     features: list[Tensor] = []
     labels: list[int] = []
     ids: list[dict] = []
-    with torch.no_grad(), eval_mode(model):
+    with torch.no_grad(), eval_mode(model), train_precision(runner):
         for batch in loader:
             batch = model.data_preprocessor(batch, False)
             features.append(compute(batch['inputs']).float().cpu())
@@ -159,6 +161,14 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+def train_precision(runner: Runner) -> AbstractContextManager:
+    """Autocast as in training: what starts the head must see its features."""
+    wrapper = getattr(runner, 'optim_wrapper', None)
+    if not isinstance(wrapper, AmpOptimWrapper):
+        return nullcontext()
+    return autocast(dtype=wrapper.cast_dtype)
 
 
 # -- the data set with another pipeline ---------------------------------------

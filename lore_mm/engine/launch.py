@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -50,7 +50,7 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override keys of the config: a.b=1 c="[1,2]"',
     )
@@ -68,6 +68,28 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help=argparse.SUPPRESS,
     )
+
+
+class OptionAction(DictAction):
+    """mmengine's reader of KEY=VALUE that names what it cannot read."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Sequence[str],
+        option_string: str | None = None,
+    ) -> None:
+        """Read ``values``, or end with an error of the command line."""
+        for value in values:
+            try:
+                super().__call__(parser, namespace, [value], option_string)
+            except (ValueError, AssertionError) as error:
+                raise argparse.ArgumentError(
+                    self,
+                    f'{value!r} is no KEY=VALUE with closed brackets, such '
+                    "as a.b=1 or 'c=[1,2]'.",
+                ) from error
 
 
 def load_config(args: argparse.Namespace) -> Config:

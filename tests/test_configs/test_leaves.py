@@ -16,7 +16,7 @@ from torch import nn
 
 from lore_mm.engine import check_config_keys
 from lore_mm.models import WhiteBox
-from lore_mm.models.white_box.white_box import PRESETS
+from lore_mm.models.white_box.presets import PRESETS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 # The other tasks have tests of their own.

@@ -69,6 +69,17 @@ def test_shipped_files(file, tmp_path) -> None:
             assert key in cfg
 
 
+def test_options_of_a_number_of_shots(write, tmp_path) -> None:
+    file = write(shots_options={4: {'a.b': 3, 'x': 3}})
+    found = {
+        run.shots: run.options
+        for run in plan(load_benchmark(file), tmp_path)
+        if run.method == 'lore' and run.data_set == 'dtd'
+    }
+    assert {'a.b=3', 'x=2'} <= set(found[4])  # the method's own come last
+    assert {'a.b=1', 'x=2'} <= set(found[None])
+
+
 def test_grid(write, tmp_path) -> None:
     runs = plan(load_benchmark(write()), tmp_path)
     assert len(runs) == 2 * 2 * 3
@@ -135,6 +146,7 @@ def test_result(write, tmp_path) -> None:
 @pytest.mark.parametrize(
     'changes,said',
     [
+        (dict(shots_options={2: {}}), 'shots_options names 2, which is not'),
         (dict(shot=[4]), "unknown key 'shot'; known: amp"),
         (dict(methods=dict(a={})), r'methods\.a: config is missing'),
         (dict(methods=dict(a=3)), r'methods\.a must be a mapping'),

@@ -1,13 +1,17 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from mmengine.dataset import ConcatDataset, RepeatDataset
+from mmengine.optim import AmpOptimWrapper
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
 from lore_mm.engine.feature_extraction import (
     eval_mode,
     extract_train_features,
+    train_precision,
     with_pipeline,
 )
 
@@ -152,3 +156,16 @@ def test_images_without_label(bench, root):
     runner = bench.runner(unlabelled, bench.folder(root, bench.VAL))
     with pytest.raises(ValueError, match='exactly one gt_label.*got 0'):
         extract_train_features(runner, pooled)
+
+
+def test_precision_of_training():
+    """A head fitted in float32 would start off beside bf16's features."""
+    wrapper = AmpOptimWrapper.__new__(AmpOptimWrapper)
+    wrapper.cast_dtype = torch.bfloat16
+    line, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
+    for runner, dtype in [
+        (SimpleNamespace(optim_wrapper=wrapper), torch.bfloat16),
+        (SimpleNamespace(optim_wrapper=None), torch.float32),
+    ]:
+        with train_precision(runner):
+            assert line(x).dtype == dtype

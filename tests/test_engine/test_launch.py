@@ -71,6 +71,13 @@ def test_options_come_last(train_args):
     assert train_config(train_args(seed=3)).randomness.seed == 3
 
 
+@pytest.mark.parametrize('bad', ['epochs', 'a=[1,(2'])
+def test_unreadable_option_is_named(train_args, bad, capsys):
+    with pytest.raises(SystemExit):
+        train_args('--cfg-options', 'b=1', bad)
+    assert f'{bad!r} is no KEY=VALUE' in capsys.readouterr().err
+
+
 def test_loaders(train_args):
     args = train_args(
         '--cfg-options',

@@ -113,6 +113,17 @@ def test_white_box(white_box, layers):
     )
 
 
+def test_global_prompts_in_earlier_blocks():
+    model = lore(drop_rate=0.0, write_layer=2, global_layer=1)
+    before = model.white_box.global_prompts.detach().clone()
+    means = 5 * torch.randn(3, 64)
+    start_prompts(model, means, gain=0.0)
+    after = model.white_box.global_prompts.detach()
+    torch.testing.assert_close(after, before + means[1:, None])
+    local = model.explain(torch.randn(4, 3, 32, 32)).local
+    torch.testing.assert_close(local, means[2:, None].expand_as(local))
+
+
 @pytest.mark.parametrize(
     'white_box', [dict(num_global_prompts=0), dict(num_local_prompts=0)]
 )

@@ -86,7 +86,7 @@ def _normal(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional'])
+@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional', 'export'])
 def test_tested_versions_meet_the_floors(kind) -> None:
     tested = _tested()
     for need in _requirements(kind):

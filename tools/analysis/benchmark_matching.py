@@ -16,7 +16,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -30,6 +29,7 @@ from lore_mm.models.matchers.matching import (
     pixel_norms,
     read_at,
 )
+from lore_mm.utils.measure import extra_memory, in_turn, markdown
 
 # Values that differ by rounding alone, as on the flat rim of a map.
 _TIE = 1e-5
@@ -99,13 +99,7 @@ def measure(grid: int, readout: str, args: argparse.Namespace) -> dict:
         ours=lambda: match_points(*images, cells, readout),
         mutual=lambda: match_points(*images, cells, readout, 1.0),
     )
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for index in range(args.rounds + 1):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if index:  # the first round warms up
-                times[name].append(time.perf_counter() - start)
+    times = in_turn(runs, args.rounds)
     milliseconds = {
         name: 1000 * statistics.median(each) for name, each in times.items()
     }
@@ -135,40 +129,14 @@ def peak_memory(grid: int, readout: str, args: argparse.Namespace) -> float:
 
 @torch.no_grad()
 def report_memory(args: argparse.Namespace) -> None:
-    """Child process: print what matching a pair adds at its peak.
-
-    Linux only: the peak is reset through ``/proc``.
-    """
+    """Child process: print what matching a pair adds at its peak."""
     grid, readout = int(args.memory_of[0]), args.memory_of[1]
     images = [features(grid, args, readout, seed) for seed in range(2)]
     small = [features(4, args, readout, seed) for seed in range(2)]
     few = torch.rand(2, 2, dtype=torch.float64)
     match_points(*small, few, readout, 1.0)  # what a first call allocates
     cells = torch.rand(args.points, 2, dtype=torch.float64) * grid
-    Path('/proc/self/clear_refs').write_text('5')
-    before = status_kb('VmRSS')
-    match_points(*images, cells, readout, 1.0)
-    print((status_kb('VmHWM') - before) / 1024)
-
-
-def status_kb(key: str) -> int:
-    """A value in kB of this process's ``/proc`` status."""
-    for line in Path('/proc/self/status').read_text().splitlines():
-        name, _, value = line.partition(':')
-        if name == key:
-            return int(value.split()[0])
-    raise RuntimeError(f'/proc/self/status has no {key!r}.')
-
-
-def markdown(rows: list[dict]) -> str:
-    """Rows as a Markdown table."""
-    lines = ['| ' + ' | '.join(rows[0]) + ' |', '|' + '---|' * len(rows[0])]
-    for row in rows:
-        cells = [
-            f'{v:.3g}' if isinstance(v, float) else v for v in row.values()
-        ]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    return '\n'.join(lines)
+    print(extra_memory(lambda: match_points(*images, cells, readout, 1.0)))
 
 
 def parse_args() -> argparse.Namespace:

@@ -142,17 +142,16 @@ def start_prompts(backbone: nn.Module, means: Tensor, gain: float) -> None:
         gain (float): See :class:`PromptStartHook`.
     """
     white_box = _white_box(backbone)
-    shared = backbone.prompts if white_box is None else None
-    first = 0
-    if white_box is not None:
-        shared, first = white_box.global_prompts, white_box.write_layer
-        layers = white_box.num_prompt_layers
+    if white_box is None:
+        shared, first = backbone.prompts, 0
     else:
-        layers = len(shared)
-    base = means[first : first + layers]  # (L or 1, C)
+        shared, first = white_box.global_prompts, white_box.global_layer
     if shared is not None:
+        base = means[first : first + len(shared)]  # (L or 1, C)
         shared.add_(base[:, None].to(shared))
     if white_box is not None and white_box.num_local_prompts:
+        first = white_box.write_layer
+        base = means[first : first + white_box.num_prompt_layers]
         base = base.to(next(white_box.parameters()))
         white_box.prompt_generator.start_from(base, gain)
 

@@ -1,5 +1,10 @@
 """Scores as pure functions of arrays; numpy and torch only."""
 
+from .attention_locality import (
+    attention_distance,
+    attention_mass,
+    patch_cover,
+)
 from .label_propagation import (
     LabelPropagation,
     iter_masks,
@@ -21,6 +26,9 @@ from .video_segmentation import (
 )
 
 __all__ = [
+    'attention_distance',
+    'attention_mass',
+    'patch_cover',
     'average_pck',
     'category_pck',
     'identity_points',

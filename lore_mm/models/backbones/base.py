@@ -18,11 +18,12 @@ class Prompts(NamedTuple):
     """Prompts of a forward pass.
 
     Attributes:
-        shared (Tensor | None): (L, G, C), the same for all images.
+        shared (Tensor | None): (L', G, C), the same for all images.
         local (Tensor | None): (B, L, M, C), one set per image.
         deep (bool): Own prompts for each layer, dropped after it; or one set
             that enters once and is carried to the end.
-        start (int): Block before which they first enter.
+        start (int): Block before which local prompts first enter.
+        shared_start (int): The same of shared prompts, of deep ones.
         before_pre_norm (bool): Whether the prompts of block 0 pass the ViT's
             pre-norm.
     """
@@ -31,16 +32,30 @@ class Prompts(NamedTuple):
     local: Tensor | None
     deep: bool = True
     start: int = 0
+    shared_start: int = 0
     before_pre_norm: bool = True
 
-    def layer(self, index: int, batch: int) -> Tensor:
-        """All prompts (B, M, C) of one layer, shared ones first."""
-        parts = []
-        if self.shared is not None:
-            parts.append(self.shared[index].expand(batch, -1, -1))
-        if self.local is not None:
-            parts.append(self.local[:, index])
-        return torch.cat([part.to(parts[0].dtype) for part in parts], dim=1)
+    def shared_at(self, index: int) -> Tensor | None:
+        """Shared prompts (G, C) that enter block ``index``, if any."""
+        if self.shared is None or index < self.shared_start:
+            return None
+        return self.shared[index - self.shared_start]
+
+    def local_at(self, index: int) -> Tensor | None:
+        """Local prompts (B, M, C) that enter block ``index``, if any."""
+        if self.local is None or index < self.start:
+            return None
+        return self.local[:, index - self.start]
+
+    def at(self, index: int, batch: int) -> Tensor | None:
+        """All prompts (B, M, C) of block ``index``, shared ones first."""
+        shared, local = self.shared_at(index), self.local_at(index)
+        if shared is None:
+            return local
+        shared = shared.expand(batch, -1, -1)
+        if local is None:
+            return shared
+        return torch.cat([shared, local.to(shared.dtype)], dim=1)
 
 
 class PromptedBackbone(BaseBackbone):
@@ -91,25 +106,29 @@ class PromptedBackbone(BaseBackbone):
         tokens: Tensor,
         prompts: Prompts | None,
         start: int = 0,
+        stop: int | None = None,
         cls_only: bool = False,
     ) -> Tensor:
-        """Blocks from ``start`` to the last on (B, P + N, C).
+        """Blocks from ``start`` up to ``stop``, the end, on (B, P + N, C).
 
         Returns:
             Tensor: (B, P + N, C) without prompts, or (B, 1, C) when only the
-            CLS token is asked for.
+            CLS token of the last block is asked for.
         """
         blocks = self.black_box.blocks
         num_prefix = self.black_box.num_prefix_tokens
+        shallow = prompts is not None and not prompts.deep
         carried = 0
-        if prompts is not None and not prompts.deep:
-            own = self._enter(prompts, start, prompts.layer(0, len(tokens)))
-            carried = own.shape[1]
-            tokens = torch.cat(
-                [tokens[:, :num_prefix], own, tokens[:, num_prefix:]], dim=1
-            )
-        for index in range(start, len(blocks)):
+        for index in range(start, len(blocks) if stop is None else stop):
             last = cls_only and index == len(blocks) - 1
+            if shallow and index == prompts.start:
+                own = prompts.at(index, tokens.shape[0])
+                own = self.enter(prompts, index, own)
+                carried = own.shape[1]
+                tokens = torch.cat(
+                    [tokens[:, :num_prefix], own, tokens[:, num_prefix:]],
+                    dim=1,
+                )
             if prompts is not None and prompts.deep:
                 tokens = self._deep_block(index, tokens, prompts, last)
             else:
@@ -135,26 +154,34 @@ class PromptedBackbone(BaseBackbone):
         self, index: int, tokens: Tensor, prompts: Prompts, last: bool
     ) -> Tensor:
         block = self.black_box.blocks[index]
-        layer = index - prompts.start
         view = self._view(block)
         if view is None:
-            own = prompts.layer(layer, len(tokens))
-            own = self._enter(prompts, index, own)
+            own = prompts.at(index, tokens.shape[0])
+            if own is None:
+                return block(tokens)
+            own = self.enter(prompts, index, own)
             return plain_block(
                 block, tokens, own, self.black_box.num_prefix_tokens
             )
         pairs = []
-        if prompts.shared is not None:
+        if prompts.shared_at(index) is not None:
             pairs.append(self._shared_kv(index, view, prompts))
-        if prompts.local is not None:
-            local = self._enter(prompts, index, prompts.local[:, layer])
+        local = prompts.local_at(index)
+        if local is not None:
+            local = self.enter(prompts, index, local)
             pairs.append(prompt_kv(view, local))
+        if not pairs and not last:
+            return block(tokens)
         return fast_block(view, tokens, pairs, 1 if last else None)
 
     def _view(self, block: nn.Module) -> PreNormBlock | None:
         return standard_block(block) if self.fast else None
 
-    def _enter(self, prompts: Prompts, index: int, own: Tensor) -> Tensor:
+    def prompts_for(self, img: Tensor) -> Prompts | None:
+        """Prompts of images (B, 3, H, W), for all blocks; None without any."""
+        raise NotImplementedError
+
+    def enter(self, prompts: Prompts, index: int, own: Tensor) -> Tensor:
         """Prompts (B, M, C) as they enter block ``index``."""
         if index == 0 and prompts.before_pre_norm:
             return self.black_box.pre_norm(own)
@@ -166,8 +193,8 @@ class PromptedBackbone(BaseBackbone):
         """Keys and values of the shared prompts: constants at inference."""
 
         def compute() -> tuple[Tensor, Tensor]:
-            own = prompts.shared[None, index - prompts.start]
-            return prompt_kv(view, self._enter(prompts, index, own))
+            own = prompts.shared_at(index)[None]
+            return prompt_kv(view, self.enter(prompts, index, own))
 
         if torch.is_grad_enabled() or torch.is_autocast_enabled(
             prompts.shared.device.type

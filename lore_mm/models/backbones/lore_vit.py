@@ -102,14 +102,13 @@ class LOREViT(PromptedBackbone):
         if white_box is not None:
             source, tokens = self._read(patches, tokens)
             output = white_box(source, with_tokens=self._wants_tokens())
-            prompts, start = self._prompts(output), white_box.read_layer
-            if prompts is not None:
-                for block in black_box.blocks[start : prompts.start]:
-                    tokens = block(tokens)
-                start = prompts.start
+            prompts = self._prompts(output.shared, output.local)
+            start = white_box.read_layer
         else:
             tokens = black_box.pre_norm(tokens)
-        tokens = self.run_blocks(tokens, prompts, start, self._cls_only())
+        tokens = self.run_blocks(
+            tokens, prompts, start, cls_only=self._cls_only()
+        )
         tokens = black_box.norm(tokens)
         if self.out_type != 'lore':
             return self.format(tokens, grid)
@@ -131,8 +130,10 @@ class LOREViT(PromptedBackbone):
         num_prefix, depth = black_box.num_prefix_tokens, white_box.read_layer
         source = tokens[:, num_prefix:] if white_box.position else patches
         tokens = black_box.pre_norm(tokens)
-        for block in black_box.blocks[:depth]:
-            tokens = block(tokens)
+        prompts = None
+        if white_box.global_layer < depth:
+            prompts = self._prompts(white_box.global_prompts, None)
+        tokens = self.run_blocks(tokens, prompts, stop=depth)
         return (tokens[:, num_prefix:] if depth else source), tokens
 
     def _cls_only(self) -> bool:
@@ -142,16 +143,26 @@ class LOREViT(PromptedBackbone):
         """Ê is read by KLA alone, in training."""
         return self.out_type == 'lore' and self.training
 
-    def _prompts(self, output: WhiteBoxOutput) -> Prompts | None:
-        if self.white_box.num_prompts == 0:
+    def _prompts(
+        self, shared: Tensor | None, local: Tensor | None
+    ) -> Prompts | None:
+        if shared is None and local is None:
             return None
         return Prompts(
-            output.shared,
-            output.local,
+            shared,
+            local,
             deep=self.white_box.deep,
             start=self.white_box.write_layer,
+            shared_start=self.white_box.global_layer,
             before_pre_norm=self.white_box.before_pre_norm,
         )
+
+    def prompts_for(self, img: Tensor) -> Prompts | None:
+        """See :class:`PromptedBackbone`; written in eval mode."""
+        if self.white_box is None:
+            return None
+        output = self.explain(img)
+        return self._prompts(output.shared, output.local)
 
     @torch.no_grad()
     def explain(self, img: Tensor) -> WhiteBoxOutput:

@@ -100,6 +100,7 @@ def _split_heads(x: Tensor, parts: int, heads: int) -> tuple[Tensor, ...]:
 
 def _join(pieces: list[Tensor]) -> Tensor:
     """Concatenate along tokens; constants of batch 1 are broadcast."""
-    batch, dtype = len(pieces[0]), pieces[0].dtype
+    # A length by len() would be a constant of an exported graph.
+    batch, dtype = pieces[0].shape[0], pieces[0].dtype
     pieces = [p.to(dtype).expand(batch, -1, -1, -1) for p in pieces]
     return torch.cat(pieces, dim=2)

@@ -64,15 +64,21 @@ class PromptedViT(PromptedBackbone):
         black_box = self.black_box
         patches, grid = black_box.patchify(img)
         tokens = black_box.pre_norm(black_box.embed(patches, grid))
-        shared = self.prompts
+        prompts = self.prompts_for(img)
         if self.training and self.drop.p:
-            shared = self.drop(shared)
-        prompts = Prompts(
-            shared, None, self.deep, before_pre_norm=self.before_pre_norm
-        )
+            prompts = prompts._replace(shared=self.drop(self.prompts))
         cls_only = self.out_type in ('cls_token', 'lore')
         tokens = self.run_blocks(tokens, prompts, cls_only=cls_only)
         tokens = black_box.norm(tokens)
         if self.out_type == 'lore':
             return LOREFeatures(black_box.project(tokens[:, 0]))
         return self.format(tokens, grid)
+
+    def prompts_for(self, img: Tensor) -> Prompts:
+        """The learnt prompts, whatever the images; without dropout."""
+        return Prompts(
+            self.prompts,
+            None,
+            self.deep,
+            before_pre_norm=self.before_pre_norm,
+        )

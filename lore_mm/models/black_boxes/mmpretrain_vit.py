@@ -133,7 +133,7 @@ class MMPretrainBlackBox(BlackBox):
         prefix = [model.cls_token]
         if isinstance(model, DistilledVisionTransformer):
             prefix.append(model.dist_token)
-        prefix = [token.expand(len(patches), -1, -1) for token in prefix]
+        prefix = [token.expand(patches.shape[0], -1, -1) for token in prefix]
         tokens = torch.cat([*prefix, patches], dim=1) + self.positions(grid)
         return model.drop_after_pos(tokens)
 

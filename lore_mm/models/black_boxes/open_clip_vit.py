@@ -127,7 +127,7 @@ class OpenCLIPBlackBox(BlackBox):
     def embed(self, patches: Tensor, grid: tuple[int, int]) -> Tensor:
         """See :meth:`BlackBox.embed`; equal to open_clip's ``_embeds``."""
         cls_token = self.visual.class_embedding.to(patches.dtype)
-        cls_token = cls_token.expand(len(patches), 1, -1)
+        cls_token = cls_token.expand(patches.shape[0], 1, -1)
         tokens = torch.cat([cls_token, patches], dim=1)
         return tokens + self.positions(grid).to(patches.dtype)
 

@@ -123,7 +123,7 @@ class TimmBlackBox(BlackBox):
             prefix.append(model.dist_token)
         elif model.reg_token is not None:
             prefix.append(model.reg_token)
-        prefix = [token.expand(len(patches), -1, -1) for token in prefix]
+        prefix = [token.expand(patches.shape[0], -1, -1) for token in prefix]
         positions = self.positions(grid)
         if model.no_embed_class:
             tokens = torch.cat([*prefix, patches + positions], dim=1)

@@ -1,6 +1,6 @@
 """The White Box: LIN and PG beside a frozen ViT."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -8,44 +8,8 @@ from torch import Tensor, nn
 from lore_mm.registry import MODELS
 
 from .locality import POOLS, LocalityInteractionNetwork
+from .presets import PRESETS
 from .prompt_generator import PromptGenerator
-
-# `released`: the implementation behind the published figures. `paper`: the
-# formulas as printed. `extended`: what was measured to be best here, see
-# docs/results.md; it departs from the paper and says so.
-PRESETS: dict[str, dict[str, Any]] = {
-    'released': dict(
-        variant='grapher',
-        deep=True,
-        num_global_prompts=8,
-        num_local_prompts=2,
-        read_layer=0,
-        pool='mean',
-        norm='batch',
-        position=False,
-        drop_rate=0.1,
-        lin_gain_init=1.0,
-    ),
-    'paper': dict(
-        variant='max_relative',
-        deep=False,
-        num_global_prompts=0,
-        num_local_prompts=10,
-        read_layer=0,
-        pool='mean',
-        norm='none',
-        position=True,
-        drop_rate=0.0,
-        lin_gain_init=1.0,
-    ),
-}
-PRESETS['extended'] = dict(
-    PRESETS['released'],
-    read_layer=None,
-    pool='max_min',
-    norm='layer',
-    lin_gain_init=0.0,
-)
 
 # What the backbone reads of a White Box.
 _FACTS = (
@@ -54,6 +18,7 @@ _FACTS = (
     'num_local_prompts',
     'read_layer',
     'write_layer',
+    'global_layer',
     'pool',
     'position',
 )
@@ -63,8 +28,8 @@ class WhiteBoxOutput(NamedTuple):
     """What the White Box writes for a batch.
 
     Attributes:
-        shared (Tensor | None): Global prompts (L, G, d), the same for all
-            images.
+        shared (Tensor | None): Global prompts (L', G, d), the same for all
+            images; L' is L, or more where they enter earlier blocks too.
         local (Tensor | None): Locality-aware prompts (B, L, M, d).
         latent (Tensor): Y (B, d).
         tokens (Tensor | None): Ê (B, N, d), where it was asked for.
@@ -80,12 +45,16 @@ class WhiteBoxOutput(NamedTuple):
 
     @property
     def prompts(self) -> Tensor | None:
-        """All prompts (B, L, G + M, d), global first; None without any."""
+        """All prompts (B, L, G + M, d), global first; None without any.
+
+        Of the blocks that have local prompts, where there are any.
+        """
         if self.shared is None:
             return self.local
         shared = self.shared.expand(len(self.latent), -1, -1, -1)
         if self.local is None:
             return shared
+        shared = shared[:, -self.local.shape[1] :]
         return torch.cat([shared, self.local.to(shared.dtype)], dim=2)
 
 
@@ -104,11 +73,15 @@ class WhiteBox(nn.Module):
         num_local_prompts (int, optional): Prompts per layer written for each
             image from its local tokens.
         read_layer (int, optional): 0 reads the patch embedding (the paper);
-            s > 0 reads the tokens after block s, and prompts enter the blocks
-            after s only. ``extended`` reads after a third of the blocks.
-        write_layer (int, optional): Prompts enter the blocks after this one.
-            Nothing is back-propagated through the blocks before. Defaults to
-            None, ``read_layer``.
+            s > 0 reads the tokens after block s, and local prompts enter the
+            blocks after s only. ``extended`` reads after a third of the
+            blocks.
+        write_layer (int, optional): Local prompts enter the blocks after this
+            one. Defaults to None, ``read_layer``.
+        global_layer (int, optional): Global prompts enter the blocks after
+            this one; nothing is back-propagated through those before it.
+            Below ``write_layer`` for deep prompts only; ``extended`` has 0:
+            all blocks. Defaults to None, ``write_layer``.
         pool (str, optional): How PG pools Ê: ``mean`` (the paper), ``max``,
             ``mean_max``, ``max_min`` or ``outlier``.
         norm (str, optional): ``batch`` (the paper), ``layer`` or ``none``.
@@ -140,6 +113,7 @@ class WhiteBox(nn.Module):
         num_local_prompts: int | None = None,
         read_layer: int | None = None,
         write_layer: int | None = None,
+        global_layer: int | None = None,
         pool: str | None = None,
         norm: str | None = None,
         deep: bool | None = None,
@@ -162,6 +136,7 @@ class WhiteBox(nn.Module):
             num_global_prompts=num_global_prompts,
             num_local_prompts=num_local_prompts,
             read_layer=read_layer,
+            global_layer=global_layer,
             pool=pool,
             norm=norm,
             deep=deep,
@@ -170,12 +145,16 @@ class WhiteBox(nn.Module):
             drop_rate=drop_rate,
             lin_gain_init=lin_gain_init,
         )
-        values = dict(PRESETS[preset], write_layer=write_layer)
+        values = dict(global_layer=None, write_layer=write_layer)
+        values.update(PRESETS[preset])
         values.update((k, v) for k, v in given.items() if v is not None)
         if values['read_layer'] is None:
             values['read_layer'] = num_layers // 3
         if values['write_layer'] is None:
             values['write_layer'] = values['read_layer']
+        shallow = global_layer is None and not values['deep']
+        if values['global_layer'] is None or shallow:
+            values['global_layer'] = values['write_layer']
         self.preset = preset
         self.embed_dims = embed_dims
         self.top_patches = top_patches
@@ -185,6 +164,9 @@ class WhiteBox(nn.Module):
         self._check(num_layers, hidden_dims)
         self.num_prompt_layers = (
             num_layers - self.write_layer if self.deep else 1
+        )
+        self.num_global_layers = (
+            num_layers - self.global_layer if self.deep else 1
         )
         self._build(values, k, hidden_dims, gain_init)
 
@@ -212,7 +194,7 @@ class WhiteBox(nn.Module):
         self.global_prompts = None
         if self.num_global_prompts:
             self.global_prompts = global_prompts(
-                self.num_prompt_layers, self.num_global_prompts, dims
+                self.num_global_layers, self.num_global_prompts, dims
             )
 
     def _check(self, num_layers: int, hidden_dims: int) -> None:
@@ -231,6 +213,13 @@ class WhiteBox(nn.Module):
                 f'write_layer must be in [{self.read_layer}, '
                 f'{num_layers - 1}], from read_layer on, got '
                 f'{self.write_layer}.'
+            )
+        first = 0 if self.deep else self.write_layer
+        if not first <= self.global_layer <= self.write_layer:
+            raise ValueError(
+                f'global_layer must be in [{first}, {self.write_layer}], up '
+                'to write_layer, and equal to it for shallow prompts, got '
+                f'{self.global_layer}.'
             )
         if self.pool not in POOLS:
             raise ValueError(

@@ -73,35 +73,49 @@ def make_model():
 
 
 def reference(
-    black_box, img, prompts, deep=True, start=0, before_pre_norm=True
+    black_box,
+    img,
+    prompts,
+    deep=True,
+    start=0,
+    before_pre_norm=True,
+    early=None,
 ):
     """Tokens after the last norm, with prompts put in by hand.
 
-    ``prompts`` (B, L, M, C) are those of the blocks from ``start`` on.
+    ``prompts`` (B, L, M, C) are those of the blocks from ``start`` on;
+    ``early`` (start, G, C) those of the blocks before, where there are any.
     """
-    number, num_prefix = prompts.shape[2], black_box.num_prefix_tokens
+    num_prefix = black_box.num_prefix_tokens
     tokens = black_box.embed(*black_box.patchify(img))
 
     def put(tokens, own):
         parts = tokens[:, :num_prefix], own, tokens[:, num_prefix:]
         return torch.cat(parts, dim=1)
 
-    def cut(tokens):
-        parts = tokens[:, :num_prefix], tokens[:, num_prefix + number :]
+    def cut(tokens, own):
+        first = num_prefix + own.shape[1]
+        parts = tokens[:, :num_prefix], tokens[:, first:]
         return torch.cat(parts, dim=1)
 
     if start == 0 and before_pre_norm:
         tokens = black_box.pre_norm(put(tokens, prompts[:, 0]))
     else:
-        tokens = black_box.pre_norm(tokens)
-        for block in black_box.blocks[:start]:
-            tokens = block(tokens)
-        tokens = put(tokens, prompts[:, 0])
+        normed = black_box.pre_norm(tokens)
+        for i, block in enumerate(black_box.blocks[:start]):
+            if early is None:
+                normed = block(normed)
+                continue
+            own = early[i].expand(len(img), -1, -1)
+            mixed = put(tokens if i == 0 else normed, own)
+            mixed = black_box.pre_norm(mixed) if i == 0 else mixed
+            normed = cut(block(mixed), own)
+        tokens = put(normed, prompts[:, 0])
     for i, block in enumerate(black_box.blocks[start:]):
         if deep and i > 0:
-            tokens = put(cut(tokens), prompts[:, i])
+            tokens = put(cut(tokens, prompts[:, i]), prompts[:, i])
         tokens = block(tokens)
-    return black_box.norm(cut(tokens))
+    return black_box.norm(cut(tokens, prompts[:, 0]))
 
 
 @pytest.fixture(name='reference')

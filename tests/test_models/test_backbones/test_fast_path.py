@@ -9,7 +9,7 @@ from lore_mm.models import TimmBlackBox
 from lore_mm.models.backbones import base
 from lore_mm.models.backbones.prompted_block import fast_block, plain_block
 from lore_mm.models.black_boxes import standard_block
-from lore_mm.models.white_box.white_box import PRESETS
+from lore_mm.models.white_box.presets import PRESETS
 
 PRESET_NAMES = tuple(PRESETS)
 OUT_TYPES = ('cls_token', 'featmap', 'raw', 'lore')

@@ -81,6 +81,8 @@ SETTINGS = {
     'paper with shared prompts': dict(preset='paper', num_global_prompts=2),
     'paper after block 2': dict(preset='paper', read_layer=2),
     'extended': dict(preset='extended'),
+    'extended after block 2': dict(preset='extended', read_layer=2),
+    'global prompts first': dict(read_layer=1, write_layer=2, global_layer=0),
     'after the pre-norm': dict(before_pre_norm=False),
     'paper after the pre-norm': dict(preset='paper', before_pre_norm=False),
 }
@@ -93,6 +95,10 @@ def test_prompts_equal_those_put_in_by_hand(
     model = make_model(black_box, **SETTINGS[setting]).eval()
     img = make_image(black_box)
     white_box = model.white_box
+    early = None
+    if white_box.global_layer < white_box.write_layer:
+        assert white_box.global_layer == 0
+        early = white_box.global_prompts[: white_box.write_layer]
     with torch.no_grad():
         tokens = reference(
             black_box,
@@ -101,6 +107,7 @@ def test_prompts_equal_those_put_in_by_hand(
             deep=white_box.deep,
             start=white_box.write_layer,
             before_pre_norm=white_box.before_pre_norm,
+            early=early,
         )
         for out_type in OUT_TYPES:
             output = only(read(model, img, out_type))
@@ -272,6 +279,9 @@ def test_errors():
         model.explain(torch.rand(1, 3, 64, 64))
     with pytest.raises(ValueError, match=r'read_layer must be in \[0, 5\]'):
         LOREViT(VIT, dict(type='lore_mm.WhiteBox', read_layer=6))
+    with pytest.raises(ValueError, match=r'global_layer must be in \[0, 3\]'):
+        white_box = dict(type='lore_mm.WhiteBox', read_layer=3, global_layer=4)
+        LOREViT(VIT, white_box)
     with pytest.raises(ValueError, match=r'write_layer must be in \[3, 5\]'):
         white_box = dict(type='lore_mm.WhiteBox', read_layer=3, write_layer=2)
         LOREViT(VIT, white_box)

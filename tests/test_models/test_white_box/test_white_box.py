@@ -4,7 +4,7 @@ import torch
 from lore_mm.models import LocalityInteractionNetwork, WhiteBox
 from lore_mm.models.white_box import WhiteBoxOutput
 from lore_mm.models.white_box.locality import POOLS
-from lore_mm.models.white_box.white_box import PRESETS
+from lore_mm.models.white_box.presets import PRESETS
 from lore_mm.registry import MODELS
 
 DIMS, LAYERS, PATCHES = 8, 4, 6
@@ -67,7 +67,11 @@ def test_pooled_dims(pool):
 def test_extended_reads_after_a_third(layers, read):
     white_box = WhiteBox(DIMS, layers, preset='extended')
     assert white_box.read_layer == white_box.write_layer == read
-    assert white_box(patches()).local.shape == (3, layers - read, 2, DIMS)
+    assert white_box.global_layer == 0
+    output = white_box(patches())
+    assert output.local.shape == (3, layers - read, 2, DIMS)
+    assert output.shared.shape == (layers, 8, DIMS)
+    assert output.prompts.shape == (3, layers - read, 10, DIMS)
     fixed = WhiteBox(DIMS, layers, preset='extended', read_layer=0)
     assert fixed.read_layer == 0
 
@@ -179,6 +183,10 @@ def test_registered():
         (dict(read_layer=LAYERS), r'read_layer must be in \[0, 3\] .* got 4'),
         (dict(read_layer=-1), r'read_layer must be in .* got -1'),
         (dict(write_layer=LAYERS), r'write_layer must be in \[0, 3\]'),
+        (
+            dict(preset='paper', read_layer=2, global_layer=1),
+            r'global_layer must be in \[2, 2\], up to write_layer',
+        ),
         (
             dict(read_layer=2, write_layer=1),
             r'write_layer must be in \[2, 3\], from read_layer on, got 1',

@@ -1,0 +1,111 @@
+"""Attention maps: original | B-B | KLA | LORE (Figure 3 of the paper).
+
+    python tools/visualization/attention_maps.py bird.jpg photos/ \
+        --config lore/vit-s_cub --checkpoint work_dirs/vit-s_cub --out maps
+
+Writes a PNG and the arrays (npz) of each image. Several pairs of --config and
+--checkpoint, such as one of a CLIP and one of a vanilla ViT, give one row
+each in the same picture. ``none`` as a checkpoint is the untrained model.
+"""
+
+import argparse
+from pathlib import Path
+
+from lore_mm.apis import AttentionVisualizer
+from lore_mm.apis.attention_maps import output_names, save_maps
+from lore_mm.apis.images import list_inputs
+from lore_mm.engine.files import check_work_dir
+from lore_mm.engine.launch import OptionAction, run_main
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('images', nargs='+', help='images or folders')
+    parser.add_argument(
+        '--config',
+        action='append',
+        help='a config; leave it out where the checkpoint has it',
+    )
+    parser.add_argument(
+        '--checkpoint',
+        action='append',
+        help='a checkpoint or the work folder of a run, one for each config',
+    )
+    parser.add_argument(
+        '--layer', type=int, default=-1, help='block, from 0; -1 is the last'
+    )
+    parser.add_argument('--head', type=int, help='default: mean of all heads')
+    parser.add_argument(
+        '--query',
+        type=float,
+        nargs=2,
+        metavar=('X', 'Y'),
+        help='pixel of the image as the ViT sees it; default: the CLS token',
+    )
+    parser.add_argument('--rollout', action='store_true')
+    parser.add_argument(
+        '--label', type=int, help='class of the KLA map; default: predicted'
+    )
+    parser.add_argument('--height', type=int, default=224, help='in pixels')
+    parser.add_argument('--out', default='attention_maps', help='folder')
+    parser.add_argument('--device')
+    parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
+    args = parser.parse_args()
+    configs, checkpoints = args.config or [], args.checkpoint or []
+    if not configs and not checkpoints:
+        parser.error('give --config, --checkpoint, or both')
+    if configs and checkpoints and len(configs) != len(checkpoints):
+        parser.error(
+            f'give as many --checkpoint as --config, got {len(checkpoints)} '
+            f'and {len(configs)}; `none` stands for no checkpoint'
+        )
+    args.models = list(
+        zip(
+            configs or checkpoints,
+            checkpoints if configs and checkpoints else [None] * 9,
+            strict=False,
+        )
+    )
+    return args
+
+
+def main() -> None:
+    args = parse_args()
+    images = list_inputs(args.images)
+    check_work_dir(args.out)
+    models = {}
+    for config, checkpoint in args.models:
+        name = Path(config).stem if len(args.models) > 1 else ''
+        if name in models:
+            name = f'{name} {len(models) + 1}'
+        models[name] = AttentionVisualizer(
+            config,
+            None if checkpoint == 'none' else checkpoint,
+            args.device,
+            args.cfg_options,
+        )
+    options = dict(
+        layer=args.layer,
+        head=args.head,
+        query=tuple(args.query) if args.query else 'cls',
+        rollout=args.rollout,
+        label=args.label,
+    )
+    for image, target in zip(
+        images, output_names(images, args.out), strict=True
+    ):
+        maps = {
+            name: model.compute(image, **options)
+            for name, model in models.items()
+        }
+        save_maps(maps, target, args.height)
+        shares = [
+            f'{name} {each.prompt_share.sum():.1%} on prompts'.strip()
+            for name, each in maps.items()
+            if each.prompt_share is not None
+        ]
+        print(f'{target}' + (f'  ({", ".join(shares)})' if shares else ''))
+
+
+if __name__ == '__main__':
+    run_main(main)
