@@ -13,7 +13,11 @@ from mmengine.registry import DefaultScope
 
 from lore_mm.engine.config_keys import ConfigError
 from lore_mm.engine.files import CheckpointError, safe_load_checkpoint
-from lore_mm.engine.num_classes import fill_num_classes, set_num_classes
+from lore_mm.engine.num_classes import (
+    data_classes,
+    fill_num_classes,
+    set_num_classes,
+)
 from lore_mm.engine.saved_config import saved_config
 from lore_mm.engine.tool_process import best_checkpoint
 from lore_mm.engine.trained_weights import check_classes, load_trained_state
@@ -191,7 +195,7 @@ def _fill_classes(
     cfg: Config, classes: list[str] | None, loaded: Mapping | None
 ) -> None:
     """Number of classes, from the checkpoint or else from the data."""
-    if not (cfg.model.get('head') or cfg.model.get('decode_head')):
+    if not _has_classes(cfg):
         return
     if loaded is not None and classes is not None:
         try:
@@ -203,10 +207,20 @@ def _fill_classes(
     try:
         fill_num_classes(cfg)
     except FileNotFoundError as error:
-        raise ConfigError(
-            'num_classes is None, and neither a checkpoint nor the data tell '
-            f'it ({error}); give a checkpoint, or the number by cfg_options.'
-        ) from error
+        head = cfg.model.get('head') or cfg.model.decode_head
+        named = _named_classes(cfg)
+        number = len(named) if named else head.get('num_classes')
+        if number is None:
+            raise ConfigError(
+                'num_classes is None, and neither a checkpoint nor the data '
+                f'tell it ({error}); give a checkpoint, or '
+                'model.head.num_classes by cfg_options.'
+            ) from error
+        set_num_classes(cfg, number, 'the config')
+
+
+def _has_classes(cfg: Config) -> bool:
+    return bool(cfg.model.get('head') or cfg.model.get('decode_head'))
 
 
 def _named_classes(cfg: Config) -> list[str] | None:
@@ -225,6 +239,8 @@ def _dataset_meta(cfg: Config, meta: Mapping) -> dict:
     """What is known of the data, with ``classes`` where they are known."""
     facts = dict(meta.get('dataset_meta') or {})
     classes = meta.get('classes') or _named_classes(cfg)
+    if not classes and _has_classes(cfg):
+        classes = data_classes(cfg)
     if classes:
         facts['classes'] = tuple(classes)
     return facts
@@ -241,7 +257,7 @@ def _set_text_head(model: BaseModel, trained: bool) -> None:
     if classes is None:
         raise ConfigError(
             f'{type(head).__name__} compares images with the names of the '
-            'classes: give a checkpoint, or metainfo=dict(classes=[...]) in '
-            'test_dataloader.dataset.'
+            'classes: give a checkpoint, the data, or '
+            'metainfo=dict(classes=[...]) in test_dataloader.dataset.'
         )
     head.set_classes(classes)

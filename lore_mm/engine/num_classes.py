@@ -1,6 +1,6 @@
 """The number of classes in a config: from the data, not typed in twice."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from inspect import Parameter, signature
 
 from mmengine.dataset import BaseDataset
@@ -42,8 +42,14 @@ def fill_num_classes(cfg: MutableMapping) -> None:
                 f'in train_dataloader.dataset.'
             )
         return
-    number, where = found
-    set_num_classes(cfg, number, f'{where}.dataset')
+    classes, where = found
+    set_num_classes(cfg, len(classes), f'{where}.dataset')
+
+
+def data_classes(cfg: MutableMapping) -> tuple[str, ...] | None:
+    """Class names of the first data set of ``cfg`` that is here, if any."""
+    found = _find_classes(cfg, required=False)
+    return None if found is None else tuple(map(str, found[0]))
 
 
 def set_num_classes(cfg: MutableMapping, number: int, where: str) -> None:
@@ -85,8 +91,8 @@ def _parts(cfg: MutableMapping) -> Iterator[tuple[str, MutableMapping]]:
 
 def _find_classes(
     cfg: MutableMapping, required: bool
-) -> tuple[int, str] | None:
-    """Number of classes, and the data loader whose data set has them."""
+) -> tuple[Sequence[str], str] | None:
+    """Classes, and the data loader whose data set has them."""
     first: FileNotFoundError | None = None
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
@@ -101,7 +107,7 @@ def _find_classes(
             first = first or error
             continue
         if classes:
-            return len(classes), name
+            return classes, name
     if first is not None and required:
         raise first
     return None

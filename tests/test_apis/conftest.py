@@ -16,7 +16,7 @@ CLASSES = ('class_0', 'class_1', 'class_2')
 def vit_file(tmp_path):
     """Weights of a Black Box: random ones would differ at each build."""
     torch.manual_seed(0)
-    model = timm.create_model('test_vit', img_size=64, num_classes=0)
+    model = timm.create_model('test_vit', img_size=64, depth=2, num_classes=0)
     save_file(model.state_dict(), tmp_path / 'vit.safetensors')
     return tmp_path / 'vit.safetensors'
 
@@ -26,6 +26,7 @@ def classifier_config(tiny_config, vit_file):
     """Path of a config whose number of classes is left to the data."""
     return tiny_config(
         model__backbone__black_box__checkpoint=str(vit_file),
+        model__backbone__black_box__depth=2,
         model__neck__num_classes=None,
         model__head__num_classes=None,
         model__data_preprocessor__num_classes=None,

@@ -43,7 +43,7 @@ def test_the_bare_black_box_by_one_key(
     classifier_config, checkpoint, images, vit_file
 ):
     lore = FeatureExtractor(checkpoint, out_type='raw')(images)
-    options = dict(img_size=64, num_classes=0, dynamic_img_size=True)
+    options = dict(img_size=64, depth=2, num_classes=0, dynamic_img_size=True)
     vit = timm.create_model('test_vit', checkpoint_path=vit_file, **options)
     with torch.no_grad():
         wanted = vit.eval().forward_features(normalised(images))

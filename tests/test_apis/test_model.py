@@ -10,7 +10,8 @@ from mmengine.registry import RUNNERS
 
 from lore_mm.apis import init_model
 from lore_mm.engine import CheckpointError, ConfigError
-from lore_mm.models import KnowledgeLocalityNeck
+from lore_mm.engine.trained_weights import black_box_facts, drop_frozen
+from lore_mm.models import KnowledgeLocalityNeck, ZeroShotHead
 
 CLASSES = ('class_0', 'class_1', 'class_2')
 
@@ -120,6 +121,49 @@ def test_another_black_box_and_other_classes(classifier_config, checkpoint):
             checkpoint,
             cfg_options={'model.backbone.white_box': None},
         )
+
+
+@pytest.mark.usefixtures('no_data')
+def test_one_number_is_enough_without_data(classifier_config):
+    options = {'model.head.num_classes': 3}
+    with pytest.warns(UserWarning, match='untrained weights'):
+        model = init_model(classifier_config, cfg_options=options)
+    assert model.neck.num_classes == model.head.num_classes == 3
+    assert 'classes' not in model.dataset_meta
+
+
+@pytest.mark.filterwarnings('ignore:no checkpoint')
+def test_a_head_made_of_texts(classifier_config, tmp_path, monkeypatch):
+    """Names are embedded where no checkpoint brought their embeddings."""
+    cfg = Config.fromfile(classifier_config)
+    cfg.model.neck = None
+    cfg.model.backbone.white_box = None
+    cfg.model.head = dict(
+        type='lore_mm.ZeroShotHead',
+        num_classes=None,
+        in_channels=64,
+        knowledge=dict(type='lore_mm.RandomTextEncoder', embed_dims=64),
+    )
+    names = ('class 0', 'class 1', 'class 2')
+    assert init_model(cfg).dataset_meta['classes'] == names  # the data's
+    shutil.rmtree(tmp_path / 'images_3')
+    cfg.model.head.num_classes = 3
+    with pytest.raises(ConfigError, match='ZeroShotHead compares .* names'):
+        init_model(cfg)
+    cfg.test_dataloader.dataset.metainfo = dict(classes=CLASSES)
+    model = init_model(cfg)
+    lengths = model.head.class_embeddings.norm(dim=-1)
+    torch.testing.assert_close(lengths, torch.ones(3))
+    meta = dict(classes=list(CLASSES), black_box=black_box_facts(model))
+    state = drop_frozen(model.state_dict(), model)
+    torch.save(dict(meta=meta, state_dict=state), tmp_path / 'text.pth')
+
+    def encode(*_):
+        raise AssertionError('the text encoder was asked')
+
+    monkeypatch.setattr(ZeroShotHead, 'set_classes', encode)
+    again = init_model(cfg, tmp_path / 'text.pth')
+    assert again.head.class_embeddings.equal(model.head.class_embeddings)
 
 
 @pytest.mark.parametrize(
