@@ -2,42 +2,44 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
-from mmengine.config import Config
-from mmengine.dataset import Compose
 from mmengine.model import BaseModel
-from mmengine.registry import DefaultScope
 
+from lore_mm.visualization.attention_row import overlay_map
 from lore_mm.visualization.report import Mistake, encode_picture
 
+from ..attention import AttentionVisualizer
+from ..attention_maps import AttentionMaps, map_row
 from .scoring import Predictions
 
 _MOST = 8
+_SIDE = 224  # pixels of a picture
+# As in a row of maps: a few patches can hold most of the attention.
+_SCALE_TO = 99
+_CAPTIONS = {
+    'B-B': 'attention of the bare ViT',
+    'KLA': 'KLA of its class',
+    'LORE': 'attention with LORE',
+}
 
 
 def picture_mistakes(
-    cfg: Config,
-    model: BaseModel,
-    lore: Predictions,
-    root: str,
-    classes: tuple[str, ...],
+    model: BaseModel, lore: Predictions, root: str, classes: tuple[str, ...]
 ) -> list[Mistake]:
     """The worst mistakes with attention maps; without any, closest calls.
 
     Args:
-        cfg (Config): Its test pipeline makes the pixels.
         model (BaseModel): LORE.
         lore (Predictions): Its predictions.
         root (str): Folder of the images.
         classes (tuple[str, ...]): Names by label.
     """
-    chosen = lore.worst(_MOST) or lore.closest(_MOST)
-    with DefaultScope.overwrite_default_scope(cfg.default_scope):
-        pipeline = Compose(cfg.test_dataloader.dataset.pipeline)
+    visualizer = AttentionVisualizer(model)
     mistakes = []
-    for i in chosen:
+    for i in lore.worst(_MOST) or lore.closest(_MOST):
         label, guess = int(lore.labels[i]), int(lore.predicted[i])
-        sample = pipeline(dict(img_path=lore.paths[i], gt_label=label))
+        maps = visualizer.compute(lore.paths[i], label=label)
         mistakes.append(
             Mistake(
                 name=Path(lore.paths[i]).relative_to(root).as_posix(),
@@ -45,14 +47,21 @@ def picture_mistakes(
                 predicted=classes[guess],
                 score=100 * float(lore.scores[i, guess]),
                 true_score=100 * float(lore.scores[i, label]),
-                pictures=_pictures(model, sample),
+                pictures=_pictures(maps),
             )
         )
     return mistakes
 
 
-def _pictures(model: BaseModel, sample: dict) -> list[tuple[str, bytes]]:
-    pixels = sample['inputs'].permute(1, 2, 0).numpy()
-    return [
-        ('as the model sees it', encode_picture(np.ascontiguousarray(pixels)))
-    ]
+def _pictures(maps: AttentionMaps) -> list[tuple[str, bytes]]:
+    """The image and its maps on one colour scale, each a JPEG."""
+    row = map_row(maps)
+    image = cv2.resize(
+        row.image, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC
+    )
+    everything = np.concatenate([grid.ravel() for grid in row.maps.values()])
+    top = max(float(np.percentile(everything, _SCALE_TO)), 1e-12)
+    pictures = {'as the model sees it': image}
+    for name, grid in row.maps.items():
+        pictures[_CAPTIONS[name]] = overlay_map(image, grid, top)
+    return [(name, encode_picture(each)) for name, each in pictures.items()]

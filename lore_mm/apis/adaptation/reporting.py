@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-from mmengine.config import Config
 from mmengine.model import BaseModel
 
 from lore_mm.datasets.records import write_record
@@ -38,7 +37,6 @@ def write_results(
     out: Path,
     settings: Settings,
     facts: FolderFacts,
-    cfg: Config,
     model: BaseModel,
     lore: Predictions,
     probe: Predictions,
@@ -50,7 +48,6 @@ def write_results(
         out (Path): Output folder.
         settings (Settings): What it was made with.
         facts (FolderFacts): What the folder holds.
-        cfg (Config): The config.
         model (BaseModel): LORE, trained.
         lore (Predictions): Of LORE on the test images.
         probe (Predictions): Of the bare Black Box.
@@ -73,9 +70,7 @@ def write_results(
     confusion = draw_confusion(counts, facts.classes)
     for name, picture in {**curves, 'confusion matrix': confusion}.items():
         _write_bytes(out / f'{name.replace(" ", "_")}.png', picture)
-    mistakes = picture_mistakes(
-        cfg, model, lore, settings.folder, facts.classes
-    )
+    mistakes = picture_mistakes(model, lore, settings.folder, facts.classes)
     for number, mistake in enumerate(mistakes, 1):
         _write_mistake(out / 'mistakes', number, mistake)
     low, high = metrics['accuracy/top1_95%']

@@ -209,7 +209,7 @@ def _finish(
         'Time': f'{seconds / 60:.1f} minutes',
     }
     print_log('Writing the report.', logger='current')
-    write_results(out, settings, facts, cfg, model, lore, probe, extra)
+    write_results(out, settings, facts, model, lore, probe, extra)
 
 
 def _say(
