@@ -65,6 +65,10 @@ setup(
         'tests': read_requirements('tests'),
         'quickstart': read_requirements('optional'),
         'export': read_requirements('export'),
+        'faiss': [
+            each for each in read_requirements('optional') if 'faiss' in each
+        ],
+        'docs': read_requirements('docs'),
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,

@@ -100,16 +100,9 @@ class AttentionVisualizer:
             ValueError: The image cannot be read, or an argument is out of its
                 range.
         """
-        batch = self.pipeline(read_rgb(image), image_path(image))
-        pixels = batch['inputs']
-        inputs = self.model.data_preprocessor(
-            dict(inputs=[pixels], data_samples=[batch['data_samples']]), False
-        )['inputs']
-        box = self.model.backbone.black_box
-        grid = (
-            inputs.shape[2] // box.patch_size,
-            inputs.shape[3] // box.patch_size,
-        )
+        pixels, inputs = self.prepare(image)
+        box, backbone = self.model.backbone.black_box, self.model.backbone
+        grid = tuple(side // box.patch_size for side in inputs.shape[2:])
         layer = self._layer(layer)
         if head is not None and not 0 <= head < self.num_heads:
             raise ValueError(
@@ -117,14 +110,11 @@ class AttentionVisualizer:
                 f'mean, got {head}.'
             )
         patch = _patch(query, inputs.shape[2:], box.patch_size)
-        row = (
-            0
-            if patch is None
-            else (box.num_prefix_tokens + patch[0] * grid[1] + patch[1])
-        )
-        backbone = self.model.backbone
-        bare = attention_of_blocks(backbone, inputs, bare=True)
+        row = 0
+        if patch is not None:
+            row = box.num_prefix_tokens + patch[0] * grid[1] + patch[1]
         read = dict(layer=layer, head=head, row=row, rolled=rollout)
+        bare = attention_of_blocks(backbone, inputs, bare=True)
         maps, heads, _ = self._read(bare, grid, **read)
         lore = lore_heads = share = None
         if getattr(backbone, 'white_box', True) is not None:
@@ -133,7 +123,7 @@ class AttentionVisualizer:
         label = self._label(inputs, label)
         classes = (self.model.dataset_meta or {}).get('classes')
         return AttentionMaps(
-            image=pixels.permute(1, 2, 0).contiguous().cpu().numpy(),
+            image=pixels,
             black_box=maps,
             lore=lore,
             kla=self._kla(inputs, grid, label),
@@ -145,6 +135,19 @@ class AttentionVisualizer:
             label=label,
             name=None if label is None or not classes else classes[label],
         )
+
+    def prepare(self, image: ImageInput) -> tuple[np.ndarray, Tensor]:
+        """Pixels as the ViT sees them (H, W, 3), and normalised (1, 3, H, W).
+
+        Raises:
+            FileNotFoundError, ValueError: The image cannot be read.
+        """
+        batch = self.pipeline(read_rgb(image), image_path(image))
+        pixels = batch['inputs']
+        inputs = self.model.data_preprocessor(
+            dict(inputs=[pixels], data_samples=[batch['data_samples']]), False
+        )['inputs']
+        return pixels.permute(1, 2, 0).contiguous().cpu().numpy(), inputs
 
     def draw(self, maps: AttentionMaps, height: int = 224) -> np.ndarray:
         """A row: original | B-B | KLA | LORE, on one colour scale.

@@ -17,7 +17,11 @@ from lore_mm.models.retrievers import (
     open_descriptors,
     search,
 )
-from lore_mm.visualization.contact_sheet import Tile, draw_contact_sheet
+from lore_mm.visualization.contact_sheet import (
+    Tile,
+    picture_format,
+    save_contact_sheet,
+)
 
 from .images import Images, list_images
 from .model import (
@@ -111,7 +115,8 @@ class RetrievalInferencer:
             truth (Callable, optional): Whether an image answers a query, by
                 their paths; :func:`~lore_mm.datasets.relevance` makes one of
                 a ground truth. Defaults to None.
-            contact_sheet (str | Path, optional): Write a picture there.
+            contact_sheet (str | Path, optional): Write a picture there,
+                ``.png`` or ``.jpg``.
             backend (str): See :func:`~lore_mm.models.retrievers.search`.
 
         Returns:
@@ -120,9 +125,12 @@ class RetrievalInferencer:
 
         Raises:
             RuntimeError: There is no index yet.
+            ValueError: There is no query, or the picture cannot be written.
         """
         if self.descriptors is None:
             raise RuntimeError('there is no index: call index(images) first.')
+        if contact_sheet is not None:
+            picture_format(contact_sheet)  # told before the work
         queries = list_images(queries)
         scores, indices = search(
             self.describe(queries), self.descriptors, topk, backend
@@ -139,7 +147,7 @@ class RetrievalInferencer:
             )
         ]
         if contact_sheet is not None:
-            draw_contact_sheet(queries, found).save(contact_sheet)
+            save_contact_sheet(contact_sheet, queries, found)
         return found
 
     def describe(

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.utils import ProgressBar
 
-from lore_mm.datasets.davis_masks import load_mask, save_mask
+from lore_mm.datasets.davis_masks import VOID, load_mask, save_mask
 from lore_mm.datasets.video_frames import FrameFiles, VideoFile
 from lore_mm.models.segmentors import LabelPropagator, MaskSequence
 from lore_mm.visualization.mask_overlay import OverlayWriter, overlay_mask
@@ -81,7 +81,8 @@ class VideoSegmentationInferencer:
         Args:
             video: A video file, a folder of frames, or RGB frames (H, W, 3)
                 of type uint8.
-            first_mask: A palette or gray PNG, or ids (H, W); 0 is background.
+            first_mask: A palette or gray PNG, or ids (H, W); 0 is background,
+                255 void, or the object where it stands alone.
             out_dir (optional): Folder of the masks, as palette PNG files
                 named as the frames, or ``00000.png`` and so on.
             overlay (optional): Where to write the video with its masks laid
@@ -105,9 +106,7 @@ class VideoSegmentationInferencer:
         frames, names, own_fps = _open(video)
         total = len(frames) if hasattr(frames, '__len__') else None
         name = str(video) if isinstance(video, str | Path) else 'video'
-        if isinstance(first_mask, str | Path):
-            first_mask = load_mask(first_mask)
-        first_mask = np.asarray(first_mask)
+        first_mask = _read_first(first_mask)
         if not first_mask.any():
             raise ValueError('the first mask holds no object to follow.')
         masks = MaskSequence()
@@ -151,6 +150,17 @@ def _open(
         return frames, [Path(path).stem for path in frames.paths], None
     file = VideoFile(video)
     return file, None, file.fps
+
+
+def _read_first(mask: str | Path | np.ndarray) -> np.ndarray:
+    """Ids of the first mask (H, W), void as background."""
+    if isinstance(mask, str | Path):
+        mask = load_mask(mask, void_id=VOID)
+    mask = np.array(mask)
+    void = mask == VOID
+    # Programs that know one object write it as 255.
+    mask[void] = 0 if mask[~void].any() else 1
+    return mask
 
 
 def _keep_last(

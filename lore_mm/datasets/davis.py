@@ -49,8 +49,8 @@ class DAVISDataset(BaseDataset):
 
     Raises:
         FileNotFoundError: A folder, a list or a file is missing.
-        ValueError: A frame is missing in a row of numbers, a video has fewer
-            than two frames, or an argument is wrong.
+        ValueError: A frame is missing in a row of numbers or beside its mask,
+            a video has fewer than two frames, or an argument is wrong.
     """
 
     def __init__(
@@ -140,6 +140,8 @@ class DAVISDataset(BaseDataset):
                 + (f' and {len(missing) - 1} more' if missing[1:] else '')
                 + "; set annotations='first' if only first frames have one."
             )
+        if self.annotations == 'all':
+            _check_no_frame_lost(name, self.ann_root / name, stems)
         return dict(
             sequence=name,
             img_paths=frames,
@@ -159,6 +161,16 @@ def _check_no_gap(name: str, stems: list[str]) -> None:
                 f"sequence '{name}' lacks frame {lacking}: after {before} "
                 f'comes {after}.'
             )
+
+
+def _check_no_frame_lost(name: str, folder: Path, stems: list[str]) -> None:
+    """Raise where a mask has no frame: the first or the last may lack."""
+    lost = {path.stem for path in folder.glob('[!.]*.png')} - set(stems)
+    if lost:
+        raise ValueError(
+            f"sequence '{name}' lacks frame {min(lost)}: "
+            f"'{folder / min(lost)}.png' is a mask without it."
+        )
 
 
 @TRANSFORMS.register_module()
@@ -181,8 +193,8 @@ class PackVideo(BaseTransform):
         mask = load_mask(path, results['void_id'])
         if not mask.any():
             raise ValueError(
-                f"the first mask '{path}' holds no object: there is nothing "
-                'to follow.'
+                f"the first mask '{path}' holds no object (255 is void unless "
+                'year=2016): there is nothing to follow.'
             )
         sample = SegDataSample(
             gt_sem_seg=PixelData(data=torch.from_numpy(mask)[None])

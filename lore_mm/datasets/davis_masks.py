@@ -84,8 +84,11 @@ def save_mask(path: str | Path, mask: np.ndarray) -> None:
     temp = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temp, format='PNG')
-        os.replace(temp, path)
+        try:
+            image.save(temp, format='PNG')
+            os.replace(temp, path)
+        finally:
+            temp.unlink(missing_ok=True)
     except OSError as error:
         raise ValueError(
             f"mask '{path}' cannot be written ({error.strerror or error}); "

@@ -101,9 +101,12 @@ def check_ground_truth(content: object) -> None:
     if missing:
         raise ValueError(f'it lacks {", ".join(missing)}.')
     gnd, images, queries = (content[key] for key in _KEYS)
-    for key in _KEYS:
-        if not isinstance(content[key], Sequence) or not content[key]:
-            raise ValueError(f'{key} must be a list that is not empty.')
+    for key in ('qimlist', 'imlist', 'gnd'):
+        if not isinstance(content[key], list | tuple) or not content[key]:
+            raise ValueError(
+                f'{key} must be a list that is not empty, got '
+                f'{content[key]!r:.80}; there must be a query and an image.'
+            )
     for key, names in (('imlist', images), ('qimlist', queries)):
         wrong = [name for name in names if not isinstance(name, str)]
         if wrong:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import torch
 
+from lore_mm.utils.outputs import check_folder
+
 # mmengine's name for the file that holds the path of the newest checkpoint.
 LAST_CHECKPOINT = 'last_checkpoint'
 
@@ -128,25 +130,10 @@ def latest_checkpoint(work_dir: str | Path) -> Path | None:
     )
 
 
-def check_work_dir(work_dir: str | Path, option: str = '--work-dir') -> None:
+def check_work_dir(work_dir: str | Path) -> None:
     """Make ``work_dir`` and check that files can be written there.
-
-    Args:
-        work_dir (str | Path): The folder.
-        option (str): How the user names it, for the message. Defaults to
-            ``'--work-dir'``.
 
     Raises:
         ValueError: The folder cannot be made or written.
     """
-    work_dir = Path(work_dir)
-    probe = work_dir / f'.writable_{os.getpid()}'
-    try:
-        work_dir.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b'1')
-        probe.unlink()
-    except OSError as error:
-        raise ValueError(
-            f'{option.strip("-").replace("-", "_")} {str(work_dir)!r} cannot '
-            f'be written ({error.strerror}); choose another with {option}.'
-        ) from error
+    check_folder(work_dir, 'work_dir', 'choose another with --work-dir')

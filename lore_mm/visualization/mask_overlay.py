@@ -1,5 +1,6 @@
 """Masks laid over the frames of a video."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -9,10 +10,12 @@ import numpy as np
 from PIL import Image
 
 from lore_mm.datasets.davis_masks import davis_palette
+from lore_mm.utils.outputs import check_folder
 
 OVERLAY_FORMATS = ('.mp4', '.gif')
 # A GIF is held in memory until it is written.
 _GIF_SIDE = 480
+_ADVICE = 'choose another file'
 
 
 def overlay_mask(
@@ -69,21 +72,22 @@ class OverlayWriter:
 
     Use it as a context manager. An MP4 is written frame by frame. A GIF is
     kept in memory with a long side of at most 480 pixels and written at the
-    end.
+    end. Until it is complete the file has another name, so that a failure
+    leaves an older one as it was.
 
     Args:
         path (str | Path): ``.mp4`` or ``.gif``.
         fps (float): Frames per second. Defaults to 24.
 
     Raises:
-        ValueError: The format is unknown, the folder cannot be made, or the
-            file cannot be written.
+        ValueError: The format is unknown, or the folder cannot be written.
     """
 
     def __init__(self, path: str | Path, fps: float = 24) -> None:
         self.path = Path(path)
         self.fps = fps
-        if self.path.suffix.lower() not in OVERLAY_FORMATS:
+        suffix = self.path.suffix.lower()
+        if suffix not in OVERLAY_FORMATS:
             raise ValueError(
                 f'an overlay must end in one of {OVERLAY_FORMATS}, got '
                 f"'{path}'."
@@ -92,11 +96,9 @@ class OverlayWriter:
             raise ValueError(f'fps must be above 0, got {fps}.')
         self._video: cv2.VideoWriter | None = None
         self._images: list[Image.Image] = []
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.path.touch()
-        except OSError as error:
-            raise ValueError(self._unwritable(error.strerror)) from error
+        check_folder(self.path.parent, 'folder of the overlay', _ADVICE)
+        # Both writers choose the format by the suffix.
+        self._temp = self.path.with_name(f'.{self.path.stem}.tmp{suffix}')
 
     def __enter__(self) -> 'OverlayWriter':
         return self
@@ -112,7 +114,7 @@ class OverlayWriter:
             return
         if self._video is not None:
             self._video.release()
-        self.path.unlink(missing_ok=True)  # no half a video
+        self._temp.unlink(missing_ok=True)  # no half a video
 
     def append(self, img: np.ndarray) -> None:
         """Add a frame, RGB (H, W, 3), uint8."""
@@ -131,25 +133,34 @@ class OverlayWriter:
         Raises:
             ValueError: It cannot be written.
         """
-        if self._video is not None:
-            self._video.release()
-        if not self._images:
-            return
-        first, *rest = self._images
         try:
-            first.save(
-                self.path,
-                save_all=True,
-                append_images=rest,
-                duration=round(1000 / self.fps),
-                loop=0,
-            )
+            if self._video is not None:
+                self._video.release()
+            else:
+                self._save_images()
+            os.replace(self._temp, self.path)
         except OSError as error:
-            raise ValueError(self._unwritable(error.strerror)) from error
+            raise ValueError(
+                self._unwritable(error.strerror or str(error))
+            ) from error
+        finally:
+            self._temp.unlink(missing_ok=True)
+
+    def _save_images(self) -> None:
+        if not self._images:
+            raise ValueError(self._unwritable('it has no frame'))
+        first, *rest = self._images
+        first.save(
+            self._temp,
+            save_all=True,
+            append_images=rest,
+            duration=round(1000 / self.fps),
+            loop=0,
+        )
 
     def _open(self, size: Sequence[int]) -> cv2.VideoWriter:
         video = cv2.VideoWriter(
-            str(self.path),
+            str(self._temp),
             cv2.VideoWriter_fourcc(*'mp4v'),
             self.fps,
             tuple(size),
@@ -160,5 +171,5 @@ class OverlayWriter:
             )
         return video
 
-    def _unwritable(self, why: str | None) -> str:
-        return f"overlay '{self.path}' cannot be written ({why})."
+    def _unwritable(self, why: str) -> str:
+        return f"overlay '{self.path}' cannot be written ({why}); {_ADVICE}."

@@ -113,5 +113,7 @@ def test_bad_input(cfg, folder, tmp_path):
         find([])
     with pytest.raises(ValueError, match='k must be at least 1, got 0'):
         find(folder / 'red', topk=0)
+    with pytest.raises(ValueError, match=r"must end in \.png.* got ''"):
+        find(folder / 'red', contact_sheet=tmp_path / 'sheet')
     with pytest.raises(FileNotFoundError, match='retrieval/vit-s_scenes'):
         RetrievalInferencer('retrieval/vit-s_scene')

@@ -128,6 +128,18 @@ def test_frames_in_memory(inferencer, folder, mask):
     )
 
 
+def test_255_is_void_or_the_one_object(inferencer, mask, tmp_path):
+    Image.fromarray(mask * 255).save(tmp_path / 'first.png')
+    expected = inferencer(frames(2), mask)
+    for first in (tmp_path / 'first.png', mask * 255, mask.astype(bool)):
+        found = inferencer(frames(2), first)
+        assert np.array_equal(found[0], mask)
+        assert np.array_equal(found[1], expected[1])
+    mask[:10] = 255  # beside an object it is void
+    found = inferencer(frames(2), mask)
+    assert found[0].sum() == (mask == 1).sum()
+
+
 def test_options_and_amp(mask):
     found = VideoSegmentationInferencer(
         config(None),

@@ -21,6 +21,7 @@ from lore_mm.engine import (
     latest_checkpoint,
 )
 from lore_mm.models import LOREViT
+from lore_mm.models.retrievers import learn_whitening, save_whitening
 from lore_mm.registry import MODELS
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
@@ -200,6 +201,24 @@ def test_other_choices_are_described_anew(make, forwards, tmp_path, option):
     assert forwards
     assert len(list((tmp_path / 'cache').iterdir())) == 2
     assert 0 < metrics['mAP/medium'] <= 100
+
+
+def test_whitening_of_another_set(make, forwards, tmp_path):
+    others = np.random.default_rng(0).normal(size=(100, 32))
+    path = tmp_path / 'whitening.npz'
+    save_whitening(learn_whitening(others, dims=8), path)
+    score(make('vit-s_scenes', **BARE))
+    (first,) = (tmp_path / 'cache').iterdir()
+    forwards.clear()
+    option = {'model.head.whitening': str(path)}
+    assert score(make('vit-s_scenes', **BARE, **option))['mAP/medium'] > 0
+    assert forwards  # not the descriptors of before
+    (second,) = {*(tmp_path / 'cache').iterdir()} - {first}
+    with np.load(path) as learnt:
+        expected = (np.load(first) - learnt['mean']) @ learnt['projection']
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert expected.shape == (19, 8)
+    np.testing.assert_allclose(np.load(second), expected, atol=1e-5)
 
 
 PROCESS = """

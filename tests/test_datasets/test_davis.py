@@ -89,7 +89,7 @@ def test_masks_of_2016_are_one_object(davis):
     (sample,) = load(davis, year=2016)
     assert sample['data_samples'].num_objects == 1
     assert sample['data_samples'].gt_sem_seg.data.sum() == 6 * WIDTH
-    with pytest.raises(ValueError, match='holds no object'):
+    with pytest.raises(ValueError, match='holds no object .*unless year=2016'):
         load(davis, sequences=['dog'])[0]  # void in 2017
 
 
@@ -117,6 +117,14 @@ def test_only_first_frames_have_masks(davis):
 def test_missing_frame(davis):
     (davis / 'JPEGImages/480p/cows/00002.jpg').unlink()
     with pytest.raises(ValueError, match="'cows' lacks frame 00002"):
+        load(davis)
+
+
+@pytest.mark.parametrize('stem', ['00000', '00003'])
+def test_missing_first_or_last_frame(davis, stem):
+    """No gap tells of them, but their masks are there."""
+    (davis / f'JPEGImages/480p/cows/{stem}.jpg').unlink()
+    with pytest.raises(ValueError, match=f"lacks frame {stem}: '.*{stem}.png"):
         load(davis)
 
 
@@ -243,6 +251,10 @@ def test_unwritable_masks(tmp_path):
     (tmp_path / 'file').write_text('in the way')
     with pytest.raises(ValueError, match='cannot be written'):
         save_mask(tmp_path / 'file' / 'a.png', np.zeros((2, 2), np.uint8))
+    (tmp_path / 'new' / 'a.png').mkdir(parents=True)
+    with pytest.raises(ValueError, match='cannot be written'):
+        save_mask(tmp_path / 'new' / 'a.png', np.zeros((2, 2), np.uint8))
+    assert [each.name for each in (tmp_path / 'new').iterdir()] == ['a.png']
 
 
 def test_pack_video_reads_the_first_mask_alone(davis):

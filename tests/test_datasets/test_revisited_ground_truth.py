@@ -97,8 +97,12 @@ def entries(**change):
     [
         ([1], 'must be a dict with gnd, imlist, qimlist, got a list'),
         (dict(gnd=[], imlist=[]), 'it lacks qimlist'),
-        (truth(qimlist=[], gnd=[]), 'gnd must be a list that is not empty'),
-        (truth(qimlist=[]), 'qimlist must be a list that is not empty'),
+        (
+            truth(qimlist=[], gnd=[]),
+            r'qimlist must be a list that is not empty, got \[\]; .* a query',
+        ),
+        (truth(qimlist='q0'), "qimlist must be a list .* got 'q0'"),
+        (truth(gnd=[]), 'gnd must be a list that is not empty'),
         (truth(imlist=[1, 2]), 'imlist must hold names, got 1'),
         (truth(qimlist=['q0']), 'gnd has 2 entries for 1 queries'),
         (truth(gnd=[1, 2]), r'gnd\[0\] must be a dict, got 1'),

@@ -86,7 +86,9 @@ def _normal(name: str) -> str:
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-@pytest.mark.parametrize('kind', ['runtime', 'tests', 'optional', 'export'])
+@pytest.mark.parametrize(
+    'kind', ['runtime', 'tests', 'optional', 'export', 'docs']
+)
 def test_tested_versions_meet_the_floors(kind) -> None:
     tested = _tested()
     for need in _requirements(kind):
@@ -114,3 +116,5 @@ def test_metadata(monkeypatch) -> None:
     needs = [*said['install_requires'], *said['extras_require']['quickstart']]
     names = {_normal(Requirement(need).name) for need in needs}
     assert {'onedl-mmengine', 'torch', 'conformal-clip-data'} <= names
+    (faiss,) = said['extras_require']['faiss']
+    assert Requirement(faiss).name == 'faiss-cpu'

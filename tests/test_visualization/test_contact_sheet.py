@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lore_mm.visualization import Tile, draw_contact_sheet
+from lore_mm.visualization import (
+    Tile,
+    draw_contact_sheet,
+    save_contact_sheet,
+)
 
 GREEN, RED, GREY, BLUE = (
     (30, 150, 60),
@@ -54,3 +58,25 @@ def test_bad_arguments(files):
         draw_contact_sheet(files[:1], [[]], tile_size=3)
     with pytest.raises(FileNotFoundError, match='nowhere'):
         draw_contact_sheet(files[:1], [[Tile('nowhere.png', 1.0)]])
+
+
+@pytest.mark.parametrize('name', ['new/sheet.png', 'sheet.JPG'])
+def test_saved_whole_or_not_at_all(files, tmp_path, name):
+    path, found = tmp_path / 'out' / name, [[Tile(files[1], 0.5, True)]]
+    save_contact_sheet(path, files[:1], found)
+    with Image.open(path) as img:
+        assert img.size == draw_contact_sheet(files[:1], found).size
+    before = path.read_bytes()
+    with pytest.raises(FileNotFoundError, match='nowhere'):
+        save_contact_sheet(path, files[:1], [[Tile('nowhere.png', 0.5)]])
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_sheet_that_cannot_be_written(files, tmp_path):
+    found = [[Tile(files[1], 0.5)]]
+    with pytest.raises(ValueError, match=r"must end in \.png.* got '\.txt'"):
+        save_contact_sheet(tmp_path / 'a.txt', files[:1], found)
+    (tmp_path / 'file').write_text('in the way')
+    with pytest.raises(ValueError, match='cannot be written .*another file'):
+        save_contact_sheet(tmp_path / 'file/a.png', files[:1], found)

@@ -65,12 +65,21 @@ def test_gif(tmp_path):
         assert image.size == (480, 36)
 
 
-def test_no_half_a_video(tmp_path):
-    path = tmp_path / 'a.mp4'
+@pytest.mark.parametrize('name', ['a.mp4', 'a.gif'])
+def test_no_half_a_video(tmp_path, name):
+    """A failure leaves the video that was there before, and nothing else."""
+    path = tmp_path / name
+    path.write_text('an older video')
     with pytest.raises(KeyError), OverlayWriter(path) as writer:
         writer.append(scene()[0])
         raise KeyError
-    assert not path.exists()
+    with pytest.raises(ValueError, match='it has no frame'):
+        OverlayWriter(path).close()
+    assert path.read_text() == 'an older video'
+    with OverlayWriter(path) as writer:
+        writer.append(scene()[0])
+    assert path.read_bytes() != b'an older video'
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_unwritable(tmp_path):
@@ -81,6 +90,12 @@ def test_unwritable(tmp_path):
     (tmp_path / 'file').write_text('in the way')
     with pytest.raises(ValueError, match='cannot be written'):
         OverlayWriter(tmp_path / 'file' / 'a.mp4')
+    (tmp_path / 'b.gif').mkdir()
+    with (
+        pytest.raises(ValueError, match=r"b.gif' cannot be .*choose another"),
+        OverlayWriter(tmp_path / 'b.gif') as writer,
+    ):
+        writer.append(scene()[0])
 
 
 def test_file_that_is_no_video(tmp_path):

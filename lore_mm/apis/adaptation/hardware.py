@@ -107,4 +107,5 @@ def make_plan(hardware: Hardware, num_images: int) -> Plan:
 
 def _cpu_has_bf16() -> bool:
     """Whether the CPU multiplies bfloat16 itself."""
-    return torch.cpu._is_avx512_bf16_supported()
+    tells = getattr(torch.cpu, '_is_avx512_bf16_supported', None)
+    return bool(tells and tells())

@@ -37,7 +37,7 @@ class FolderFacts:
         return sum(self.counts[part])
 
 
-def check_folder(
+def check_images(
     folder: str | Path,
     seed: int = 0,
     split_file: str | Path | None = None,
@@ -81,7 +81,7 @@ def check_folder(
         for i in range(len(dataset))
     ]
     print_log(f'Reading {len(paths)} images.', logger='current')
-    _check_images(paths, threads)
+    _decode_all(paths, threads)
     classes = parts['train'].metainfo['classes']
     left_out = {f for d in parts.values() for f in d.left_out}
     return FolderFacts(
@@ -111,7 +111,7 @@ def check_out(out: Path, folder: Path) -> None:
         raise ValueError(f"out '{out}' is a file: name another folder.")
 
 
-def _check_images(paths: list[str], threads: int) -> None:
+def _decode_all(paths: list[str], threads: int) -> None:
     """Decode each image, large JPEGs reduced; name all that fail."""
     load = LoadRGBImage(min_side=1)
 

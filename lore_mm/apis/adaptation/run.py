@@ -7,14 +7,15 @@ from typing import Any
 
 from mmengine.logging import print_log
 
-from lore_mm.engine.files import check_work_dir, replace_when_done
+from lore_mm.engine.files import replace_when_done
 from lore_mm.models.black_boxes import BlackBox
+from lore_mm.utils.outputs import check_folder
 
 from ..model import init_model
 from .black_box import resolve_black_box
 from .config import make_config, read_config, write_config
 from .hardware import Hardware, find_hardware, make_plan
-from .images import FolderFacts, check_folder, check_out, default_out
+from .images import FolderFacts, check_images, check_out, default_out
 from .reporting import describe_knowledge, write_results
 from .result import CHECKPOINT, CLASSES, CONFIG, Adaptation
 from .scoring import linear_probe, score
@@ -135,7 +136,7 @@ def _work(
     settings, state, before = stored or (None, 'started', 0.0)
     seed = given.get('seed', 0) if settings is None else settings.seed
     split_file = out / 'splits.json'
-    facts = check_folder(
+    facts = check_images(
         folder,
         seed,
         split_file if split_file.is_file() else None,
@@ -174,7 +175,7 @@ def _begin(
     seconds: float,
 ) -> None:
     """Write what a later call goes on from: the record last."""
-    check_work_dir(out, '--out')
+    check_folder(out, 'out', 'choose another with --out')
     write_state(out, settings, state, seconds)
     with replace_when_done(out / CLASSES) as temp:
         temp.write_text('\n'.join(facts.classes) + '\n', 'utf-8')

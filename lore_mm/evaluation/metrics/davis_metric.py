@@ -10,14 +10,17 @@ from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from lore_mm.datasets.davis_masks import load_mask, save_mask
+from lore_mm.engine.files import replace_when_done
 from lore_mm.evaluation.functional import davis_statistics, score_frame
 from lore_mm.registry import METRICS
+from lore_mm.utils.outputs import check_folder
 
 GLOBAL_CSV = 'global_results.csv'
 SEQUENCE_CSV = 'per-sequence_results.csv'
 # First and last frame are not scored.
 _MIN_FRAMES = 3
 _STATISTICS = ('Mean', 'Recall', 'Decay')
+_ADVICE = 'choose another out_dir'
 
 
 def score_sequence(
@@ -126,31 +129,11 @@ def _digits(*values: float) -> tuple[str, ...]:
 
 
 def _write(path: Path, header: Sequence[str], rows: list) -> None:
-    logger = MMLogger.get_current_instance()
-    _made(path.parent)
+    check_folder(path.parent, 'results', _ADVICE)
     if path.exists():
-        logger.info(f'{path} is replaced')
-    try:
-        with path.open('w', newline='') as file:
-            csv.writer(file).writerows([header, *rows])
-    except OSError as error:
-        raise ValueError(_unwritable(path, error)) from error
-
-
-def _made(folder: Path) -> Path:
-    """The folder, made if need be: before hours of work go into it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(_unwritable(folder, error)) from error
-    return folder
-
-
-def _unwritable(path: Path, error: OSError) -> str:
-    return (
-        f"results '{path}' cannot be written ({error.strerror}); choose "
-        'another out_dir.'
-    )
+        MMLogger.get_current_instance().info(f'{path} is replaced')
+    with replace_when_done(path) as temp, temp.open('w', newline='') as file:
+        csv.writer(file).writerows([header, *rows])
 
 
 @METRICS.register_module()
@@ -175,7 +158,7 @@ class DAVISMetric(BaseMetric):
 
     Raises:
         ValueError: ``format_only`` without ``out_dir``, or ``out_dir`` cannot
-            be made; or masks do not fit, see :func:`score_sequence`.
+            be written; or masks do not fit, see :func:`score_sequence`.
     """
 
     # The official names stand alone.
@@ -192,7 +175,7 @@ class DAVISMetric(BaseMetric):
         super().__init__(collect_device=collect_device, prefix=prefix)
         if format_only and out_dir is None:
             raise ValueError('format_only=True needs an out_dir to write to.')
-        self.out_dir = None if out_dir is None else _made(Path(out_dir))
+        self.out_dir = out_dir and check_folder(out_dir, 'results', _ADVICE)
         self.bound_th = bound_th
         self.format_only = format_only
 
@@ -223,9 +206,10 @@ class DAVISMetric(BaseMetric):
             logger = MMLogger.get_current_instance()
             logger.info(f'{len(results)} videos are written to {self.out_dir}')
             return {}
+        scores = dict(results)  # a padded shard may hold a video twice
         if self.out_dir is not None:
-            write_csv(self.out_dir, dict(results))
-        return davis_figures([scores for _, scores in results])
+            write_csv(self.out_dir, scores)
+        return davis_figures(list(scores.values()))
 
     def _save(
         self, name: str, img_paths: Sequence[str], masks: Iterable[np.ndarray]

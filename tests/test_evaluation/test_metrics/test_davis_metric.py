@@ -1,6 +1,7 @@
 """The seven figures, files that are written, and what is refused."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,10 +189,43 @@ def test_what_is_refused(pred, gt, message):
         score_sequence(pred, gt, 'a')
 
 
-def test_unwritable_folder(tmp_path):
+def test_a_video_of_a_padded_shard_counts_once(make_sample):
+    metric = DAVISMetric()
+    for name, shift in (('a', 2), ('b', 5)):
+        sample = make_sample(name, masks(5, 1, shift=shift), masks(5, 1))
+        metric.process(None, [sample.to_dict()])
+    once = metric.compute_metrics(metric.results)
+    assert metric.compute_metrics([*metric.results, metric.results[0]]) == once
+
+
+def test_unwritable_folder(tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('in the way')
     with pytest.raises(ValueError, match=r"file' cannot be written"):
         DAVISMetric(out_dir=str(tmp_path / 'file'))
+
+    def refuse(self, data):
+        raise PermissionError(13, 'Permission denied')
+
+    # A folder that is there, but not ours: told before any video is run.
+    monkeypatch.setattr(Path, 'write_bytes', refuse)
+    with pytest.raises(ValueError, match=r'denied\); choose another out_dir'):
+        DAVISMetric(out_dir=str(tmp_path))
+
+
+def test_old_tables_survive_a_full_disk(make_sample, tmp_path, monkeypatch):
+    (tmp_path / 'global_results.csv').write_text('an old table')
+    metric = DAVISMetric(out_dir=str(tmp_path))
+    sample = make_sample('a', masks(5, 1), masks(5, 1))
+    metric.process(None, [sample.to_dict()])
+
+    def full(descriptor):
+        raise OSError(28, 'No space left on device')
+
+    monkeypatch.setattr('os.fsync', full)
+    with pytest.raises(OSError, match='No space left'):
+        metric.compute_metrics(metric.results)
+    assert (tmp_path / 'global_results.csv').read_text() == 'an old table'
+    assert not list(tmp_path.glob('.*.tmp'))
 
 
 @pytest.mark.parametrize('processes', [1, 2])
