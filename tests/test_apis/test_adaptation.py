@@ -37,10 +37,20 @@ def _own_scope():
     DefaultScope._instance_dict.clear()
 
 
+@pytest.fixture(scope='module')
+def weights(tmp_path_factory):
+    """File of a whole ``test_vit``, as adapt takes it by its name."""
+    torch.manual_seed(0)
+    model = timm.create_model('test_vit', img_size=64, num_classes=0)
+    path = tmp_path_factory.mktemp('weights') / 'vit.safetensors'
+    save_file(model.state_dict(), path)
+    return path
+
+
 @pytest.fixture
-def small(vit_file):
+def small(weights):
     """Arguments that make ``adapt`` quick."""
-    return dict(SMALL, checkpoint=vit_file, epochs=1)
+    return dict(SMALL, checkpoint=weights, epochs=1)
 
 
 @pytest.fixture
@@ -63,7 +73,7 @@ def times(out):
 
 
 @pytest.fixture(scope='module')
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, weights):
     """A folder with some files that are no images, and its adaptation."""
     root = tmp_path_factory.mktemp('finished')
     folder = root / 'images'
@@ -81,10 +91,7 @@ def finished(tmp_path_factory):
         save_all=True,
         append_images=frames[1:],
     )
-    torch.manual_seed(0)
-    model = timm.create_model('test_vit', img_size=64, num_classes=0)
-    save_file(model.state_dict(), root / 'vit.safetensors')
-    options = dict(SMALL, checkpoint=root / 'vit.safetensors', epochs=1)
+    options = dict(SMALL, checkpoint=weights, epochs=1)
     return folder, adapt(folder, root / 'out', **options)
 
 
