@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from mmengine.config import DictAction
+from mmengine.model import BaseModel
 from torch import Tensor
 
 from lore_mm.apis import ClassificationInferencer, FeatureExtractor
@@ -34,22 +35,8 @@ from lore_mm.engine.launch import run_main
 _PHOTO = (512, 512, 3)
 
 
-def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('config', help='config, checkpoint or work folder')
-    parser.add_argument('checkpoint', nargs='?', help='checkpoint')
-    parser.add_argument('--out', required=True, help='file to write')
-    parser.add_argument(
-        '--format', choices=SUFFIXES, default='onnx', help='default: onnx'
-    )
-    parser.add_argument(
-        '--output', choices=OUTPUTS, default='logits', help='default: logits'
-    )
-    parser.add_argument(
-        '--bare',
-        action='store_true',
-        help='features of the bare Black Box, whatever was trained',
-    )
+def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of size, check and latency."""
     parser.add_argument(
         '--img-size',
         type=int,
@@ -81,6 +68,25 @@ def parse_args() -> argparse.Namespace:
         metavar='KEY=VALUE',
         help='override keys of the config',
     )
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('config', help='config, checkpoint or work folder')
+    parser.add_argument('checkpoint', nargs='?', help='checkpoint')
+    parser.add_argument('--out', required=True, help='file to write')
+    parser.add_argument(
+        '--format', choices=SUFFIXES, default='onnx', help='default: onnx'
+    )
+    parser.add_argument(
+        '--output', choices=OUTPUTS, default='logits', help='default: logits'
+    )
+    parser.add_argument(
+        '--bare',
+        action='store_true',
+        help='features of the bare Black Box, whatever was trained',
+    )
+    _add_run_arguments(parser)
     args = parser.parse_args()
     if args.bare and args.output == 'logits':
         parser.error('--bare needs --output cls_token, featmap or raw')
@@ -144,10 +150,16 @@ def main() -> None:
     )
     for number, gap in gaps.items():
         print(f'batch {number}: largest difference to PyTorch {gap:.1e}')
-    if args.rounds < 1:
-        return
+    if args.rounds > 0:
+        print_latency(args, api.model, size)
+
+
+def print_latency(
+    args: argparse.Namespace, model: BaseModel, size: tuple[int, int]
+) -> None:
+    """Rows of PyTorch and of the file, for 1 and 8 images."""
     runs = {
-        'PyTorch ms': torch_runner(api.model, args.output),
+        'PyTorch ms': torch_runner(model, args.output),
         f'{args.format} ms': load_exported(args.out, args.format),
     }
     print(

@@ -51,29 +51,31 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--device')
     parser.add_argument('--cfg-options', nargs='+', action=OptionAction)
     args = parser.parse_args()
-    configs, checkpoints = args.config or [], args.checkpoint or []
+    args.models = pair_up(parser, args.config or [], args.checkpoint or [])
+    return args
+
+
+def pair_up(
+    parser: argparse.ArgumentParser,
+    configs: list[str],
+    checkpoints: list[str],
+) -> list[tuple[str, str | None]]:
+    """One pair for each model; a checkpoint alone has its config in it."""
     if not configs and not checkpoints:
         parser.error('give --config, --checkpoint, or both')
-    if configs and checkpoints and len(configs) != len(checkpoints):
+    if not configs or not checkpoints:
+        return [(source, None) for source in configs or checkpoints]
+    if len(configs) != len(checkpoints):
         parser.error(
             f'give as many --checkpoint as --config, got {len(checkpoints)} '
             f'and {len(configs)}; `none` stands for no checkpoint'
         )
-    args.models = list(
-        zip(
-            configs or checkpoints,
-            checkpoints if configs and checkpoints else [None] * 9,
-            strict=False,
-        )
-    )
-    return args
+    return list(zip(configs, checkpoints, strict=True))
 
 
-def main() -> None:
-    args = parse_args()
-    images = list_inputs(args.images)
-    check_work_dir(args.out)
-    models = {}
+def load_models(args: argparse.Namespace) -> dict[str, AttentionVisualizer]:
+    """The models by name; one alone needs none."""
+    models: dict[str, AttentionVisualizer] = {}
     for config, checkpoint in args.models:
         name = Path(config).stem if len(args.models) > 1 else ''
         if name in models:
@@ -84,6 +86,14 @@ def main() -> None:
             args.device,
             args.cfg_options,
         )
+    return models
+
+
+def main() -> None:
+    args = parse_args()
+    images = list_inputs(args.images)
+    check_work_dir(args.out)
+    models = load_models(args)
     options = dict(
         layer=args.layer,
         head=args.head,
