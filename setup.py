@@ -58,6 +58,7 @@ setup(
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
     ],
     packages=find_packages(include=['lore_mm', 'lore_mm.*']),
+    package_data={'lore_mm.visualization.report': ['*.html']},
     python_requires='>=3.10',
     install_requires=read_requirements('runtime'),
     extras_require={

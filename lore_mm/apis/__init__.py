@@ -1,5 +1,6 @@
 """What a user calls from Python: models and inferencers."""
 
+from .adaptation import Adaptation, adapt
 from .attention import AttentionVisualizer
 from .attention_maps import AttentionMaps
 from .classification import ClassificationInferencer
@@ -10,6 +11,7 @@ from .retrieval import RetrievalInferencer
 from .video_segmentation import VideoSegmentationInferencer
 
 __all__ = [
+    'Adaptation',
     'AttentionMaps',
     'AttentionVisualizer',
     'ClassificationInferencer',
@@ -18,5 +20,6 @@ __all__ = [
     'FeatureExtractor',
     'RetrievalInferencer',
     'VideoSegmentationInferencer',
+    'adapt',
     'init_model',
 ]

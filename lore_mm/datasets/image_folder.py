@@ -79,8 +79,9 @@ class ImageFolder(CustomDataset):
 
     Labels follow the sorted folder names; ``metainfo['classes']`` holds them
     in plain words (``golden_retriever`` is ``golden retriever``). Files that
-    are no images are left out, with a warning. ``record`` is the split that
-    was drawn, as ``split_file`` holds it, or None.
+    are no images, GIFs among them, are left out with a warning; ``left_out``
+    names them. ``record`` is the split that was drawn, as ``split_file``
+    holds it, or None.
 
     Args:
         data_root (str): The folder.
@@ -115,6 +116,7 @@ class ImageFolder(CustomDataset):
         self.seed = check_seed(seed)
         self.split_file = split_file
         self.record: dict | None = None
+        self.left_out: list[str] = []
         wrong = {'ann_file', 'data_prefix', 'with_label'} & kwargs.keys()
         if wrong:
             raise ValueError(
@@ -178,6 +180,7 @@ class ImageFolder(CustomDataset):
         filled = {label for _, label in samples}
         empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
         self._check_empty(part, empty)
+        self.left_out = [str(Path(part, name)) for name in skipped]
         if skipped and (part == self.split or self.split == 'train'):
             self._warn(
                 f"{len(skipped)} files in '{folder}' are no images and were "
@@ -234,7 +237,8 @@ class ImageFolder(CustomDataset):
             if len(members) < len(drawn):
                 raise ValueError(
                     f'class {folder!r} has {len(members)} images, too few '
-                    f'for {" + ".join(drawn)}; it needs at least one each.'
+                    f'for {" + ".join(drawn)}; it needs at least one each. '
+                    f'Add images, or leave the class out.'
                 )
             names = [Path(pool[i][0]).as_posix() for i in members]
             order = seeded_order(names, self.seed, salt='split')

@@ -60,6 +60,15 @@ def known_config_keys() -> set[str]:
     return (arguments - {'self', 'cfg'}) | _READ_ELSEWHERE | _HELPERS
 
 
+def without_helpers(cfg: Mapping) -> dict:
+    """The top-level keys of a config but those of helper variables."""
+    return {
+        key: value
+        for key, value in cfg.items()
+        if key not in _HELPERS and key[:1] != '_'
+    }
+
+
 def check_config_keys(cfg: Mapping) -> None:
     """Check the top-level keys of a config.
 

@@ -49,6 +49,24 @@ def find_config(name: str | Path) -> Path:
     raise FileNotFoundError(_not_found(str(name), roots))
 
 
+def find_tool(name: str) -> Path:
+    """Where a tool of this package is: in the checkout, or installed.
+
+    Args:
+        name (str): Path below ``tools/``, such as ``'test.py'``.
+
+    Returns:
+        Path: Below the current folder where it is there, else absolute. A
+        tool that is nowhere is returned as ``tools/<name>``.
+    """
+    here, *packaged = config_roots()
+    for root in packaged:
+        path = root / 'tools' / name
+        if path.is_file():
+            return path.relative_to(here) if here in path.parents else path
+    return Path('tools', name)
+
+
 def _is_root(folder: Path) -> bool:
     # A wheel sits in site-packages, beside which another project may have
     # left a folder `configs`: a checkout also has the file that builds it.

@@ -181,3 +181,30 @@ def test_oversized_image_is_refused(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
     with pytest.raises(ValueError, match=r"'.*huge\.png' cannot be read"):
         load(path)
+
+
+def test_photos_are_decoded_reduced(tmp_path) -> None:
+    path = tmp_path / 'photo.jpg'
+    ramp = np.linspace(0, 255, 1600).astype(np.uint8)
+    photo = Image.fromarray(np.broadcast_to(ramp, (1000, 1600)).copy())
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    photo.save(path, exif=exif)
+    whole = load(path)
+    assert whole.shape == (1600, 1000, 3)
+    for side, reduced in ((501, (1600, 1000)), (500, (800, 500)), (1, (200,))):
+        found = LoadRGBImage(min_side=side)({'img_path': str(path)})
+        assert found['img'].shape[: len(reduced)] == reduced
+        assert found['img_shape'] == found['img'].shape[:2]
+    step = whole[4::8, 4::8].astype(int)
+    assert np.abs(found['img'] - step).max() <= 3
+    other = tmp_path / 'photo.png'
+    photo.save(other)
+    found = LoadRGBImage(min_side=1)({'img_path': str(other)})
+    assert found['img'].shape == (1000, 1600, 3)
+    cut = path.read_bytes()
+    path.write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(ValueError, match=r'photo\.jpg.* cannot be read'):
+        LoadRGBImage(min_side=1)({'img_path': str(path)})
+    with pytest.raises(ValueError, match='min_side must be at least 1, got 0'):
+        LoadRGBImage(min_side=0)

@@ -48,7 +48,9 @@ def test_configs_and_tools_are_inside(built, folder) -> None:
 
 
 def test_every_module_is_inside(built) -> None:
-    modules = {f for f in _files(ROOT / 'lore_mm') if f.endswith('.py')}
+    kinds = ('.py', '.html')
+    modules = {f for f in _files(ROOT / 'lore_mm') if f.endswith(kinds)}
+    assert 'visualization/report/report.html' in modules
     assert {f for f in _files(built) if not f.startswith('.mim')} == modules
 
 

@@ -4,7 +4,8 @@ The folder is ``data/images``, or the environment variable ``FOLDER_ROOT``. It
 holds ``train/``, ``val/`` and ``test/``, or the class folders alone, which a
 seeded split then shares out 70 / 10 / 20. To keep that split in a file set
 ``split_file`` of the three data sets to the same path. ``LORE_IMG_SIZE`` is
-the side of the images, for training and test alike.
+the side of the images, for training and test alike. Large JPEG photos are
+decoded at a fraction of their size.
 """
 
 data_root = '{{$FOLDER_ROOT:data/images}}'
@@ -12,7 +13,7 @@ template = 'This is a photo of a {}.'
 img_size = int('{{$LORE_IMG_SIZE:224}}')
 
 train_pipeline = [
-    dict(type='lore_mm.LoadRGBImage'),
+    dict(type='lore_mm.LoadRGBImage', min_side=2 * img_size),
     dict(
         type='RandomResizedCrop',
         scale=img_size,
@@ -24,7 +25,7 @@ train_pipeline = [
     dict(type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='lore_mm.LoadRGBImage'),
+    dict(type='lore_mm.LoadRGBImage', min_side=2 * img_size),
     dict(
         type='ResizeEdge',
         scale=img_size * 8 // 7,

