@@ -1,6 +1,10 @@
-"""LORE without global prompts in the blocks that the LIN reads after.
+"""Ablation: global prompts in the blocks after the fourth alone.
 
-Global and local prompts enter the same blocks, those after a third.
+    python tools/train.py configs/ablation/vit-s_cub_global4.py
+
+All else is as in ``configs/lore/vit-s_cub.py``.
+Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
+Cost: trains 2.74 M of 24.8 M weights (200 classes).
 """
 
 _base_ = '../lore/vit-s_cub.py'

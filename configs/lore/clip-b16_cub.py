@@ -2,7 +2,7 @@
 
     python tools/train.py configs/lore/clip-b16_cub.py
 
-Cost: trains 9.27 M of 95.5 M weights (200 classes).
+Cost: trains 9.29 M of 95.5 M weights (200 classes).
 """
 
 _base_ = [

@@ -2,7 +2,7 @@
 
     python tools/train.py configs/lore/clip-b32_cub.py
 
-Cost: trains 9.27 M of 97.1 M weights (200 classes).
+Cost: trains 9.29 M of 97.1 M weights (200 classes).
 """
 
 _base_ = [

@@ -3,7 +3,7 @@
     export FOLDER_ROOT=images
     python tools/train.py configs/lore/vit-b_folder.py
 
-Cost: trains 8.86 M of 94.7 M weights (2 classes).
+Cost: trains 8.89 M of 94.7 M weights (2 classes).
 """
 
 _base_ = [

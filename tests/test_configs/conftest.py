@@ -78,6 +78,8 @@ def shrink(cfg: Config) -> Config:
     white_box = cfg.model.backbone.get('white_box') or {}
     if 'write_layer' in white_box:
         white_box.write_layer = 1
+    if 'global_layer' in white_box:
+        white_box.global_layer = white_box.get('write_layer', 0)
     if cfg.model.head.get('local_channels'):
         cfg.model.head.local_channels = 2 * DIMS  # a pair of pools
     if 'knowledge' in cfg.model.head:
