@@ -119,7 +119,9 @@ class PromptedBackbone(BaseBackbone):
         num_prefix = self.black_box.num_prefix_tokens
         shallow = prompts is not None and not prompts.deep
         carried = 0
-        for index in range(start, len(blocks) if stop is None else stop):
+        # A view of the first blocks may end before ``stop``.
+        end = len(blocks) if stop is None else min(stop, len(blocks))
+        for index in range(start, end):
             last = cls_only and index == len(blocks) - 1
             if shallow and index == prompts.start:
                 own = prompts.at(index, tokens.shape[0])

@@ -59,7 +59,12 @@ def test_before_the_prompts_enter_layers_are_those_of_the_bare_vit(
     make_matcher,
 ):
     img = torch.randn(1, 3, 64, 64)
-    late = dict(type='lore_mm.WhiteBox', preset='extended', read_layer=2)
+    late = dict(
+        type='lore_mm.WhiteBox',
+        preset='extended',
+        read_layer=2,
+        global_layer=2,
+    )
     torch.manual_seed(0)
     model = make_matcher(late)
     bare = make_matcher()
@@ -67,6 +72,21 @@ def test_before_the_prompts_enter_layers_are_those_of_the_bare_vit(
     for layer, same in ((1, True), (2, True), (3, False)):
         model.layer = bare.layer = layer
         assert model.token_map(img).allclose(bare.token_map(img)) == same
+
+
+@torch.no_grad()
+def test_global_prompts_enter_before_the_lin_reads(make_matcher):
+    img = torch.randn(1, 3, 64, 64)
+    early = dict(type='lore_mm.WhiteBox', preset='extended', read_layer=2)
+    torch.manual_seed(0)
+    model = make_matcher(early)
+    bare = make_matcher()
+    bare.load_state_dict(model.state_dict(), strict=False)
+    model.layer = bare.layer = 1
+    first = model.token_map(img)
+    assert not first.allclose(bare.token_map(img))
+    model.backbone.white_box.global_prompts.zero_()
+    assert not first.allclose(model.token_map(img))
 
 
 @pytest.mark.parametrize('layer', [0, 4, -1, True])

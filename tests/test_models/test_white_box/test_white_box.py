@@ -83,6 +83,7 @@ def test_values_given_override_the_preset(preset):
         num_global_prompts=3,
         num_local_prompts=1,
         read_layer=2,
+        global_layer=1,
         pool='outlier',
         norm='layer',
         deep=True,
@@ -96,7 +97,7 @@ def test_values_given_override_the_preset(preset):
         lin_gain_init=0.25,
     )
     out = white_box(patches())
-    assert out.shared.shape == (2, 3, DIMS)
+    assert out.shared.shape == (3, 3, DIMS)
     assert out.local.shape == (3, 2, 1, DIMS)
     assert white_box.num_prompts == 4
     assert white_box.position is True
