@@ -22,7 +22,6 @@ from lore_mm.engine.launch import OptionAction, run_main
 # Read when gradio is imported.
 os.environ['GRADIO_ANALYTICS_ENABLED'] = 'False'
 os.environ.setdefault('HF_HUB_DISABLE_TELEMETRY', '1')
-os.environ.setdefault('DO_NOT_TRACK', '1')
 try:
     import gradio as gr
 except ImportError:
@@ -32,10 +31,7 @@ except ImportError:
 
 NAMES = ('image', 'B-B', 'KLA', 'LORE')
 LABELS = ('Click a patch', 'B-B (bare ViT)', 'KLA of the best class', 'LORE')
-INTRO = (
-    'Where the bare ViT (B-B), KLA and LORE look: one colour scale for all, '
-    'the brighter the more.'
-)
+INTRO = 'Where the bare ViT (B-B), KLA and LORE look: bright is more.'
 HINT = 'Upload an image or pick an example.'
 MAX_SIZE = '100mb'
 MAX_SESSIONS = 20  # each keeps the attention weights of an image
@@ -49,8 +45,8 @@ CSS = """
 #classes .output-class { font-size: 1.2em; padding: 0 8px 8px; }
 #examples { padding-top: 26px; min-height: 0; }
 #examples .grid-wrap { height: auto !important; min-height: 0; }
-#examples .grid-container { grid-template-columns: 
-    repeat(auto-fill, minmax(76px, 1fr)) !important; }
+#examples .grid-container {
+    grid-template-columns: repeat(auto-fill, minmax(76px, 1fr)) !important; }
 .map { padding-top: 26px; }
 .map img { cursor: crosshair; }
 """
@@ -270,11 +266,7 @@ class Page:
 def main() -> None:
     args = parse_args()
     explore = ImageExplorer(
-        args.config,
-        args.checkpoint,
-        args.device,
-        args.cfg_options,
-        args.topk,
+        args.config, args.checkpoint, args.device, args.cfg_options, args.topk
     )
     examples = explore.examples()
     if args.examples:
