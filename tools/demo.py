@@ -30,7 +30,7 @@ except ImportError:
     ) from None
 
 NAMES = ('image', 'B-B', 'KLA', 'LORE')
-LABELS = ('Click a patch', 'B-B (bare ViT)', 'KLA of the best class', 'LORE')
+LABELS = ('Click a patch', 'B-B (bare ViT)', 'KLA', 'LORE')
 INTRO = 'Where the bare ViT (B-B), KLA and LORE look: bright is more.'
 HINT = 'Upload an image or pick an example.'
 MAX_SIZE = '100mb'
