@@ -224,7 +224,7 @@ class Page:
                 label=label,
                 elem_id=f'map-{name}',
                 elem_classes='map',
-                format='png',
+                format='jpeg',  # PNG takes far longer
                 interactive=False,
                 buttons=[],
                 min_width=150,
