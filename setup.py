@@ -69,6 +69,7 @@ setup(
             each for each in read_requirements('optional') if 'faiss' in each
         ],
         'docs': read_requirements('docs'),
+        'demo': read_requirements('demo'),
     },
     cmdclass={'build_py': BuildWithConfigs},
     zip_safe=False,

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Make the environment that run_tests.sh and quickstart.sh work in.
 #
-#   bash tools/make_env.sh [EXTRAS]       EXTRAS: tests,quickstart,export,docs
+#   bash tools/make_env.sh [EXTRAS]       EXTRAS: tests,quickstart,export,docs,demo
 #
 # Nothing happens when it is there and the requirements have not changed.
 # Environment variables:
@@ -15,7 +15,7 @@
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-EXTRAS=${1:-tests,quickstart,export,docs}
+EXTRAS=${1:-tests,quickstart,export,docs,demo}
 VENV=${LORE_VENV:-$ROOT/.venv-lore}
 PYTHON=${PYTHON:-python3}
 TESTED=$ROOT/requirements/tested.txt

@@ -5,7 +5,9 @@ from .attention import AttentionVisualizer
 from .attention_maps import AttentionMaps
 from .classification import ClassificationInferencer
 from .correspondence import Correspondence, CorrespondenceInferencer
+from .explorer import ImageExplorer
 from .features import FeatureExtractor
+from .image_attention import ImageAttention
 from .model import init_model
 from .retrieval import RetrievalInferencer
 from .video_segmentation import VideoSegmentationInferencer
@@ -18,6 +20,8 @@ __all__ = [
     'Correspondence',
     'CorrespondenceInferencer',
     'FeatureExtractor',
+    'ImageAttention',
+    'ImageExplorer',
     'RetrievalInferencer',
     'VideoSegmentationInferencer',
     'adapt',

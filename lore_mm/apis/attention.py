@@ -10,10 +10,11 @@ from torch import Tensor
 from lore_mm.engine.config_keys import ConfigError
 from lore_mm.engine.files import check_work_dir
 from lore_mm.models.backbones import LOREViT, PromptedViT
-from lore_mm.models.backbones.attention import attention_of_blocks, rollout
+from lore_mm.models.backbones.attention import attention_of_blocks
 from lore_mm.visualization.attention_row import draw_map_rows
 
 from .attention_maps import AttentionMaps, map_row, output_names, save_maps
+from .image_attention import ImageAttention, Query
 from .images import (
     ImageInput,
     ImageInputs,
@@ -23,8 +24,6 @@ from .images import (
     read_rgb,
 )
 from .model import ConfigSource, init_model
-
-Query = str | tuple[float, float]
 
 
 class AttentionVisualizer:
@@ -50,6 +49,8 @@ class AttentionVisualizer:
         >>> maps = visualize.compute('bird.jpg', layer=-1, query='cls')
         >>> picture = visualize.draw(maps)  # RGB (H, W, 3), uint8
         >>> visualize('photos/', out_dir='maps')  # PNG and npz of each
+        >>> attention = visualize.read('bird.jpg')  # computed once
+        >>> every = [attention.maps(layer) for layer in range(12)]
     """
 
     def __init__(
@@ -100,40 +101,41 @@ class AttentionVisualizer:
             ValueError: The image cannot be read, or an argument is out of its
                 range.
         """
+        return self.read(image, label).maps(layer, head, query, rollout, label)
+
+    @torch.no_grad()
+    def read(
+        self, image: ImageInput, label: int | None = None
+    ) -> ImageAttention:
+        """All attention weights of an image, to take many maps from.
+
+        Args:
+            image (ImageInput): A file, RGB pixels (H, W, 3) or a PIL image.
+            label (int, optional): Class of the KLA map where none is asked
+                for later. Defaults to None, the predicted class.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            ValueError: The image cannot be read, or there is no such class.
+        """
         pixels, inputs = self.prepare(image)
-        box, backbone = self.model.backbone.black_box, self.model.backbone
-        grid = tuple(side // box.patch_size for side in inputs.shape[2:])
-        layer = self._layer(layer)
-        if head is not None and not 0 <= head < self.num_heads:
-            raise ValueError(
-                f'head must be in [0, {self.num_heads - 1}] or None, the '
-                f'mean, got {head}.'
-            )
-        patch = _patch(query, inputs.shape[2:], box.patch_size)
-        row = 0
-        if patch is not None:
-            row = box.num_prefix_tokens + patch[0] * grid[1] + patch[1]
-        read = dict(layer=layer, head=head, row=row, rolled=rollout)
-        bare = attention_of_blocks(backbone, inputs, bare=True)
-        maps, heads, _ = self._read(bare, grid, **read)
-        lore = lore_heads = share = None
+        backbone = self.model.backbone
+        prompted = None
         if getattr(backbone, 'white_box', True) is not None:
             prompted = attention_of_blocks(backbone, inputs)
-            lore, lore_heads, share = self._read(prompted, grid, **read)
-        label = self._label(inputs, label)
-        classes = (self.model.dataset_meta or {}).get('classes')
-        return AttentionMaps(
+        kla = kla_weights(self.model, inputs)
+        return ImageAttention(
             image=pixels,
-            black_box=maps,
-            lore=lore,
-            kla=self._kla(inputs, grid, label),
-            prompt_share=share,
-            black_box_heads=heads,
-            lore_heads=lore_heads,
-            layer=layer,
-            query=patch,
-            label=label,
-            name=None if label is None or not classes else classes[label],
+            patch_size=backbone.black_box.patch_size,
+            num_prefix_tokens=backbone.black_box.num_prefix_tokens,
+            black_box=attention_of_blocks(backbone, inputs, bare=True),
+            lore=prompted,
+            kla=None if kla is None else kla[0],
+            label=self._label(inputs, label),
+            num_classes=getattr(
+                getattr(self.model, 'head', None), 'num_classes', None
+            ),
+            classes=(self.model.dataset_meta or {}).get('classes'),
         )
 
     def prepare(self, image: ImageInput) -> tuple[np.ndarray, Tensor]:
@@ -187,56 +189,11 @@ class AttentionVisualizer:
         ]
 
     # -- parts ---------------------------------------------------------------
-    def _layer(self, layer: int) -> int:
-        number = self.num_layers
-        if not -number <= layer < number:
-            raise ValueError(
-                f'layer must be in [{-number}, {number - 1}], got {layer}.'
-            )
-        return layer % number
-
-    def _read(
-        self,
-        weights: list[Tensor],
-        grid: tuple[int, int],
-        layer: int,
-        head: int | None,
-        row: int,
-        rolled: bool,
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
-        """Map (h, w), maps of all heads, and the share of each prompt."""
-        prefix = self.model.backbone.black_box.num_prefix_tokens
-        if rolled:
-            joint = rollout(weights[: layer + 1])[0, row, prefix:]
-            return _numpy(joint.view(grid)), None, None
-        block = weights[layer][0, :, row]  # (heads, T + M)
-        number = weights[layer].shape[2]
-        heads = block[:, prefix:number].unflatten(1, grid)
-        chosen = heads.mean(0) if head is None else heads[head]
-        prompts = block[:, number:]
-        share = prompts.mean(0) if head is None else prompts[head]
-        return _numpy(chosen), _numpy(heads), _numpy(share)
-
     def _label(self, inputs: Tensor, label: int | None) -> int | None:
         head = getattr(self.model, 'head', None)
-        number = getattr(head, 'num_classes', None)
-        if head is None or not hasattr(head, 'predict'):
-            return label
-        if label is not None:
-            if number is not None and not 0 <= label < number:
-                raise ValueError(
-                    f'label must be in [0, {number - 1}], got {label}.'
-                )
+        if label is not None or not hasattr(head, 'predict'):
             return label
         return int(head(self.model.extract_feat(inputs))[0].argmax())
-
-    def _kla(
-        self, inputs: Tensor, grid: tuple[int, int], label: int | None
-    ) -> np.ndarray | None:
-        weights = kla_weights(self.model, inputs)
-        if weights is None or label is None:
-            return None
-        return _numpy(weights[0, label].view(grid))
 
 
 def kla_weights(model: BaseModel, inputs: Tensor) -> Tensor | None:
@@ -258,28 +215,3 @@ def kla_weights(model: BaseModel, inputs: Tensor) -> Tensor | None:
         return None
     tokens = model.backbone.explain(inputs).tokens
     return attention(neck.class_embeddings, tokens).mean(1)
-
-
-def _patch(
-    query: Query, shape: torch.Size, size: int
-) -> tuple[int, int] | None:
-    """Row and column of the patch that asks; None for CLS."""
-    if query == 'cls':
-        return None
-    height, width = shape
-    try:
-        x, y = (float(value) for value in query)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"query must be 'cls' or x and y in pixels, got {query!r}."
-        ) from None
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(
-            f'query must lie in the image of {width} x {height} pixels as '
-            f'the ViT sees it, got x {x:g}, y {y:g}.'
-        )
-    return int(y) // size, int(x) // size
-
-
-def _numpy(values: Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()

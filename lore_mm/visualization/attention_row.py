@@ -65,14 +65,8 @@ def draw_map_rows(rows: Sequence[MapRow], height: int = 224) -> np.ndarray:
 
 
 def _draw_row(row: MapRow, height: int) -> Image.Image:
-    ratio = height / row.image.shape[0]
-    size = (max(1, round(row.image.shape[1] * ratio)), height)
-    image = cv2.resize(row.image, size, interpolation=cv2.INTER_CUBIC)
-    everything = np.concatenate([m.ravel() for m in row.maps.values()])
-    top_value = max(float(np.percentile(everything, _SCALE_TO)), 1e-12)
-    cells = {row.title or 'image': image}
-    for name, grid in row.maps.items():
-        cells[name] = overlay_map(image, grid, top_value)
+    cells = draw_map_cells(row, height)
+    size = (next(iter(cells.values())).shape[1], height)
     font = ImageFont.load_default(max(10, height // 14))
     line = sum(font.getmetrics()) + 4
     width = len(cells) * (size[0] + _GAP) - _GAP
@@ -83,9 +77,31 @@ def _draw_row(row: MapRow, height: int) -> Image.Image:
         name = _fit(name, font, size[0])
         draw.text((left + 2, 1), name, _TEXT, font)
         picture.paste(Image.fromarray(cell), (left, line))
-        if row.query is not None:
-            _mark(draw, row, (left, line), size)
     return picture
+
+
+def draw_map_cells(row: MapRow, height: int) -> dict[str, np.ndarray]:
+    """The pictures of a row, by their titles, on one colour scale.
+
+    Args:
+        row (MapRow): The patch that asks is framed in each picture.
+        height (int): Height of each picture in pixels.
+
+    Returns:
+        dict[str, np.ndarray]: RGB (height, W, 3), uint8; the image comes
+        first, under the title of the row or ``'image'``.
+    """
+    ratio = height / row.image.shape[0]
+    size = (max(1, round(row.image.shape[1] * ratio)), height)
+    image = cv2.resize(row.image, size, interpolation=cv2.INTER_CUBIC)
+    everything = np.concatenate([m.ravel() for m in row.maps.values()])
+    top_value = max(float(np.percentile(everything, _SCALE_TO)), 1e-12)
+    cells = {row.title or 'image': image}
+    for name, grid in row.maps.items():
+        cells[name] = overlay_map(image, grid, top_value)
+    if row.query is None:
+        return cells
+    return {name: _marked(cell, row) for name, cell in cells.items()}
 
 
 def overlay_map(image: np.ndarray, grid: np.ndarray, top: float) -> np.ndarray:
@@ -105,19 +121,15 @@ def overlay_map(image: np.ndarray, grid: np.ndarray, top: float) -> np.ndarray:
     return np.clip(mixed, 0, 255).astype(np.uint8)
 
 
-def _mark(
-    draw: ImageDraw.ImageDraw,
-    row: MapRow,
-    corner: tuple[int, int],
-    size: tuple[int, int],
-) -> None:
+def _marked(cell: np.ndarray, row: MapRow) -> np.ndarray:
     """A frame round the patch that asks."""
+    picture = Image.fromarray(cell)
     rows, columns = next(iter(row.maps.values())).shape
-    step_x, step_y = size[0] / columns, size[1] / rows
-    left = corner[0] + row.query[1] * step_x
-    top = corner[1] + row.query[0] * step_y
+    step_x, step_y = picture.width / columns, picture.height / rows
+    left, top = row.query[1] * step_x, row.query[0] * step_y
     box = (left, top, left + step_x, top + step_y)
-    draw.rectangle(box, outline=_QUERY, width=2)
+    ImageDraw.Draw(picture).rectangle(box, outline=_QUERY, width=2)
+    return np.asarray(picture)
 
 
 def _fit(text: str, font: ImageFont.ImageFont, width: int) -> str:

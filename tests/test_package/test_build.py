@@ -87,7 +87,7 @@ def _normal(name: str) -> str:
 
 
 @pytest.mark.parametrize(
-    'kind', ['runtime', 'tests', 'optional', 'export', 'docs']
+    'kind', ['runtime', 'tests', 'optional', 'export', 'docs', 'demo']
 )
 def test_tested_versions_meet_the_floors(kind) -> None:
     tested = _tested()
