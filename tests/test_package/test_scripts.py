@@ -105,7 +105,9 @@ def test_env_is_made_once(checkout) -> None:
     assert checkout.run('make_env.sh').returncode == 0
     (note,) = checkout.notes()
     assert note.startswith('-m pip install -q -c ')
-    assert note.endswith(f'-e {checkout.root}[tests,quickstart,export,docs]')
+    assert note.endswith(
+        f'-e {checkout.root}[tests,quickstart,export,docs,demo]'
+    )
     pins = (checkout.venv / 'lore-constraints.txt').read_text()
     assert 'onedl-mmengine==' in pins
     assert 'torchvision==' not in pins
