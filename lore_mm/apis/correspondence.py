@@ -15,6 +15,7 @@ from lore_mm.datasets.pairs import check_points
 from lore_mm.evaluation.functional.pck import pck
 from lore_mm.models import KeypointMatcher
 from lore_mm.visualization.match_lines import draw_matches
+from lore_mm.visualization.picture_file import picture_format, save_picture
 
 from .images import PixelPipeline, read_rgb
 from .model import build_model, read_sources, without_white_box
@@ -123,9 +124,11 @@ class CorrespondenceInferencer:
 
         Raises:
             ValueError: A point is outside its image, the numbers of points
-                differ, or the file is no image.
+                differ, a file is no image, or the picture cannot be written.
             FileNotFoundError: A file is missing.
         """
+        if out_file is not None:
+            picture_format(out_file)  # told before the work
         pixels = [read_rgb(image) for image in (source, target)]
         sizes = [(image.shape[1], image.shape[0]) for image in pixels]
         if points is None:
@@ -149,8 +152,7 @@ class CorrespondenceInferencer:
             *pixels, points, matched, correct, mutual, target_points, height
         )
         if out_file is not None:
-            Path(out_file).parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(out_file)
+            save_picture(out_file, Image.fromarray(picture))
         scores = found['scores'].numpy()
         return Correspondence(
             points, matched, scores, mutual, correct, picture

@@ -10,12 +10,15 @@ from mmengine.dataset import Compose, pseudo_collate
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from lore_mm.datasets.loading import FAULTS, LoadRGBImage, to_rgb
+from lore_mm.datasets.loading import (
+    FAULTS,
+    IMAGE_SUFFIXES,
+    LoadRGBImage,
+    to_rgb,
+)
 from lore_mm.engine.config_keys import ConfigError
 
 from .model import default_scope
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.webp', '.tif', '.tiff')
 
 Images = str | Path | Sequence[str | Path]
 ImageInput = str | Path | np.ndarray | Image.Image

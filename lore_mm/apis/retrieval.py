@@ -17,11 +17,8 @@ from lore_mm.models.retrievers import (
     open_descriptors,
     search,
 )
-from lore_mm.visualization.contact_sheet import (
-    Tile,
-    picture_format,
-    save_contact_sheet,
-)
+from lore_mm.visualization.contact_sheet import Tile, save_contact_sheet
+from lore_mm.visualization.picture_file import picture_format
 
 from .images import Images, list_images
 from .model import (

@@ -13,6 +13,7 @@ from mmpretrain.datasets.custom import find_folders
 from lore_mm.registry import DATASETS
 
 from .class_names import checked_names
+from .loading import IMAGE_SUFFIXES
 from .records import check_record, read_record, write_record
 from .sampling import (
     PARTS,
@@ -23,17 +24,6 @@ from .sampling import (
     seeded_order,
 )
 
-_EXTENSIONS = (
-    '.jpg',
-    '.jpeg',
-    '.png',
-    '.ppm',
-    '.pgm',
-    '.bmp',
-    '.tif',
-    '.tiff',
-    '.webp',
-)
 Sample = tuple[str, int]  # path below data_root, label
 
 
@@ -108,7 +98,7 @@ class ImageFolder(CustomDataset):
         split_ratio: Sequence[float] = (0.7, 0.1, 0.2),
         seed: int = 0,
         split_file: str | None = None,
-        extensions: Sequence[str] = _EXTENSIONS,
+        extensions: Sequence[str] = IMAGE_SUFFIXES,
         **kwargs,
     ) -> None:
         self.split = check_part(split)

@@ -22,6 +22,19 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _WITH_ALPHA = ('LA', 'La', 'PA', 'RGBA', 'RGBa')
+# How the names of image files end, in small letters, wherever a folder is
+# searched for images of any kind.
+IMAGE_SUFFIXES = (
+    '.jpg',
+    '.jpeg',
+    '.png',
+    '.bmp',
+    '.webp',
+    '.tif',
+    '.tiff',
+    '.ppm',
+    '.pgm',
+)
 # What Pillow raises on files that are damaged, one way or another.
 FAULTS = (
     OSError,

@@ -6,7 +6,7 @@ from mmseg.datasets import BaseSegDataset
 
 from lore_mm.registry import DATASETS
 
-_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+from .loading import IMAGE_SUFFIXES
 
 
 @DATASETS.register_module()
@@ -68,7 +68,7 @@ class MaskFolder(BaseSegDataset):
         found = sorted(
             path
             for path in folder.rglob('*')
-            if path.suffix.lower() in _EXTENSIONS
+            if path.suffix.lower() in IMAGE_SUFFIXES
             and not path.name.startswith('.')
         )
         if not found:

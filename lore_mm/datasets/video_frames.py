@@ -6,9 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .loading import LoadRGBImage
-
-FRAME_EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.webp')
+from .loading import IMAGE_SUFFIXES, LoadRGBImage
 
 
 class FrameFiles:
@@ -37,13 +35,13 @@ class FrameFiles:
         paths = [
             path
             for path in Path(folder).iterdir()
-            if path.suffix.lower() in FRAME_EXTENSIONS
+            if path.suffix.lower() in IMAGE_SUFFIXES
             and not path.name.startswith('.')
         ]
         if not paths:
             raise ValueError(
                 f"video '{folder}' holds no frames "
-                f'({", ".join(FRAME_EXTENSIONS)}).'
+                f'({", ".join(IMAGE_SUFFIXES)}).'
             )
         if all(path.stem.isdecimal() for path in paths):
             paths.sort(key=lambda path: int(path.stem))

@@ -6,10 +6,8 @@ from typing import NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from lore_mm.engine.files import replace_when_done
-from lore_mm.utils.outputs import check_folder
+from .picture_file import picture_format, save_picture
 
-_ADVICE = 'choose another file'
 _BORDER = 4
 _MARGIN = 6
 _WHITE = (255, 255, 255)
@@ -98,27 +96,8 @@ def save_contact_sheet(
     Raises:
         ValueError: As there, or the file cannot be written.
     """
-    kind = picture_format(path)
-    sheet = draw_contact_sheet(queries, found, tile_size)
-    check_folder(Path(path).parent, 'folder of the picture', _ADVICE)
-    with replace_when_done(path) as temp:
-        sheet.save(temp, format=kind)
-
-
-def picture_format(path: str | Path) -> str:
-    """Pillow's name of the format that a file is to have.
-
-    Raises:
-        ValueError: Pillow writes no such file.
-    """
-    suffix = Path(path).suffix.lower()
-    kind = Image.registered_extensions().get(suffix)
-    if kind not in Image.SAVE:
-        raise ValueError(
-            f"picture '{path}' must end in .png, .jpg or another format that "
-            f'Pillow writes, got {suffix!r}.'
-        )
-    return kind
+    picture_format(path)  # told before the work
+    save_picture(path, draw_contact_sheet(queries, found, tile_size))
 
 
 def _paste(

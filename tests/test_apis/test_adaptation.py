@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from filelock import FileLock
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
 from PIL import Image
@@ -203,6 +204,16 @@ def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
     assert result.metrics == whole.metrics
     for key, value in trained(whole.out).items():
         torch.testing.assert_close(trained(out)[key], value)
+
+
+def test_two_at_work_in_one_folder(folder, small, tmp_path):
+    out = tmp_path / 'out'
+    out.mkdir()
+    with FileLock(out / '.lock'):
+        with pytest.raises(ValueError, match='another adaptation is at work'):
+            adapt(folder, out, **small)
+        assert [path.name for path in out.iterdir()] == ['.lock']
+    adapt(folder, out, **small)  # what a killed process left is no obstacle
 
 
 def test_own_parts(tiny_image_folder, small, tmp_path):

@@ -99,6 +99,14 @@ def test_truth_colours_the_lines(match, image, tmp_path):
     assert found.correct.tolist() == [True, True]
 
 
+def test_a_picture_that_cannot_be_written(match, image, tmp_path):
+    with pytest.raises(ValueError, match=r"must end in \.png.* got '\.txt'"):
+        match('nowhere.png', image, out_file=tmp_path / 'a.txt')
+    (tmp_path / 'file').write_text('in the way')
+    with pytest.raises(ValueError, match='cannot be written .*another file'):
+        match(image, image, out_file=tmp_path / 'file/a.png')
+
+
 def test_a_checkpoint_fills_the_white_box(image, tmp_path):
     """The file of a classifier: its head is left out."""
     white_box = dict(type='lore_mm.WhiteBox', preset='released')

@@ -14,10 +14,9 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lore_mm.datasets.loading import IMAGE_SUFFIXES
 from lore_mm.datasets.records import write_record
 from lore_mm.datasets.sampling import part_sizes, seeded_order
-
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.tif', '.tiff', '.bmp')
 
 
 def readable(folder: str) -> str:
@@ -53,7 +52,7 @@ def split_folder(root: Path, share: float, seed: int) -> dict[str, list]:
         names = sorted(
             file.name
             for file in folder.iterdir()
-            if file.suffix.lower() in SUFFIXES
+            if file.suffix.lower() in IMAGE_SUFFIXES
         )
         if len(names) < 2:
             raise ValueError(f"'{folder}' has {len(names)} images; need 2.")

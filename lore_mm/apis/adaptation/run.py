@@ -1,10 +1,12 @@
 """Adapt a folder of images from one end to the other."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from mmengine.logging import print_log
 
 from lore_mm.engine.files import replace_when_done
@@ -17,7 +19,7 @@ from .config import make_config, read_config, write_config
 from .hardware import Hardware, find_hardware, make_plan
 from .images import FolderFacts, check_images, check_out, default_out
 from .reporting import describe_knowledge, write_results
-from .result import CHECKPOINT, CLASSES, CONFIG, Adaptation
+from .result import CHECKPOINT, CLASSES, CONFIG, LOCK, Adaptation
 from .scoring import linear_probe, score
 from .settings import (
     Settings,
@@ -79,7 +81,8 @@ def adapt(
         FileNotFoundError: There is no such folder, checkpoint, or, with
             ``resume``, nothing to go on with.
         ValueError: The folder or an argument is wrong, ``out`` holds
-            something else or cannot be written, or no ViT can be had.
+            something else or cannot be written, another adaptation is at
+            work in it, or no ViT can be had.
 
     Examples:
         >>> from lore_mm.apis import adapt
@@ -150,19 +153,38 @@ def _work(
         print_log(f'Going on in {out}: {state}.', logger='current')
     if workers is None:
         workers = make_plan(hardware, number).workers
-    _begin(out, settings, box, facts, workers, state, before)
-    _say(settings, facts, hardware, out)
 
-    def save(state: str) -> None:
-        write_state(out, settings, state, before + time.monotonic() - start)
+    def seconds() -> float:
+        return before + time.monotonic() - start
 
-    if state == 'started':
-        train(out / CONFIG)
-        keep_best(out / 'train', out / CHECKPOINT)
-        save('trained')
-    _finish(out, settings, facts, hardware, before + time.monotonic() - start)
-    save('finished')
+    with _alone(out):
+        _begin(out, settings, box, facts, workers, state, before)
+        _say(settings, facts, hardware, out)
+        if state == 'started':
+            train(out / CONFIG)
+            keep_best(out / 'train', out / CHECKPOINT)
+            write_state(out, settings, 'trained', seconds())
+        _finish(out, settings, facts, hardware, seconds())
+        write_state(out, settings, 'finished', seconds())
     return Adaptation.read(out)
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the folder; the system lets go of it when this process ends."""
+    check_folder(out, 'out', 'choose another with --out')
+    lock = FileLock(out / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"another adaptation is at work in out '{out}': wait for its "
+            'end, or name another out.'
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _begin(
@@ -175,7 +197,6 @@ def _begin(
     seconds: float,
 ) -> None:
     """Write what a later call goes on from: the record last."""
-    check_folder(out, 'out', 'choose another with --out')
     write_state(out, settings, state, seconds)
     with replace_when_done(out / CLASSES) as temp:
         temp.write_text('\n'.join(facts.classes) + '\n', 'utf-8')

@@ -15,6 +15,7 @@ from lore_mm.version import __version__
 
 from .black_box import find_black_box
 from .hardware import Hardware, make_plan
+from .result import LOCK
 
 RECORD = 'adaptation.json'
 STATES = ('started', 'trained', 'finished')
@@ -180,7 +181,7 @@ def read_state(
     """
     record = read_record(out / RECORD)
     if record is None:
-        if out.is_dir() and any(out.iterdir()):
+        if out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
             raise ValueError(
                 f"out '{out}' is not empty and has no {RECORD}: it was not "
                 'made by adapt. Name another folder, or empty it.'
