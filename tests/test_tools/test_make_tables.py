@@ -73,6 +73,8 @@ def test_files(tool, file, tmp_path, capsys) -> None:
     for name in ('shots', 'weights'):
         pixels = np.asarray(Image.open(tmp_path / f'out/{name}.png'))
         assert pixels.std() > 5
+    tool.main([str(file), '--results', str(tmp_path / 'work')])
+    assert capsys.readouterr().out == out
 
 
 def test_nothing_to_read(tool, file) -> None:

@@ -81,6 +81,7 @@ def plot_shots(table: Table, path: Path) -> None:
 def plot_weights(table: Table, path: Path) -> None:
     """Mean accuracy against trained weights, for the most shots."""
     figure, axes = plt.subplots(figsize=(6, 4))
+    shots = set()
     for mark, (method, lines) in zip(
         MARKS * 9, with_mean(table).items(), strict=False
     ):
@@ -96,8 +97,12 @@ def plot_weights(table: Table, path: Path) -> None:
             capsize=3,
             label=method,
         )
+        shots.add(line.shots)
     axes.set_xscale('log')
-    finish(figure, axes, 'trained weights', path)
+    label = 'trained weights'
+    if len(shots) == 1 and None not in shots:
+        label += f' ({shots.pop()} images per class)'
+    finish(figure, axes, label, path)
 
 
 def finish(figure: plt.Figure, axes: plt.Axes, label: str, path: Path) -> None:
@@ -116,13 +121,19 @@ def finish(figure: plt.Figure, axes: plt.Axes, label: str, path: Path) -> None:
 def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('file', type=Path, help='benchmark file, YAML')
-    parser.add_argument('--results', type=Path)
+    parser.add_argument(
+        '--results',
+        type=Path,
+        help='results.json, or the folder that holds it',
+    )
     parser.add_argument('--published', type=Path)
     parser.add_argument('--out', type=Path, help='folder for files')
     args = parser.parse_args(argv)
     spec = load_benchmark(args.file)
     folder = Path(spec.get('work_dir', Path('work_dirs', args.file.stem)))
-    results = args.results or folder / 'results.json'
+    results = args.results or folder
+    if results.is_dir():
+        results /= 'results.json'
     if not results.is_file():
         raise SystemExit(
             f'error: {results} does not exist; tools/benchmark.py writes it.'
