@@ -171,12 +171,13 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
     """Merge the options of tools/test.py into a config."""
     if cfg.get('test_cfg') is None:
         raise ConfigError(f'{args.config} has no test_cfg: nothing to test.')
-    nothing = args.checkpoint == 'none'
-    cfg.load_from = None if nothing else args.checkpoint
-    cfg.resume = False
     if args.amp:
         cfg.test_cfg.fp16 = True
     finish_config(cfg, args)
+    # After the options, whose load_from is where the training started.
+    nothing = args.checkpoint == 'none'
+    cfg.load_from = None if nothing else args.checkpoint
+    cfg.resume = False
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -127,7 +127,8 @@ def test_resume(train_args, tmp_path):
 
 
 def test_test_args(train_args):
-    args = train_args('--amp')
+    # A training that started from b.pth hands its options on.
+    args = train_args('--amp', '--cfg-options', 'load_from=b.pth')
     args.checkpoint = 'a.pth'
     cfg = load_config(args)
     apply_test_args(cfg, args)

@@ -1,6 +1,7 @@
 """tools/easy_to_hard.py: two stages, resumed between them."""
 
 import json
+import re
 import runpy
 from pathlib import Path
 
@@ -51,7 +52,12 @@ def test_two_stages_and_again(
     assert tools == ['select_images.py', 'train.py', 'test.py'] * 2
     metrics = json.loads((work / 'metrics.json').read_text())
     assert set(metrics) == {'accuracy/top1', 'stage_one/accuracy/top1'}
-    assert 'stage_one/accuracy/top1' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'stage_one/accuracy/top1' in said
+    # Each stage tests what it trained, though stage two starts from one.
+    loaded = re.findall(r'Load checkpoint from (\S+)', said)
+    folders = [Path(path).parent.name for path in loaded]
+    assert folders[-2:] == ['stage_one', 'stage_two'], loaded
     records = {
         name: json.loads((work / f'{name}.json').read_text())
         for name in ('easiest', 'hardest')
