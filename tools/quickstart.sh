@@ -59,7 +59,7 @@ train_and_test() {
     fi
     rm -rf "$dir"
     begin "training $title"
-    python tools/train.py "$config" --work-dir "$dir" --amp \
+    python tools/train.py "$config" --work-dir "$dir" --auto-amp \
         --cfg-options "${FEW[@]}"
     begin "testing $title"
     checkpoint=$(best_of "$dir")

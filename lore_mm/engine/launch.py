@@ -12,17 +12,20 @@ from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from lore_mm.utils import find_config
+from lore_mm.utils import find_config, mixed_precision_pays
 
 from .config_keys import ConfigError, check_options
 from .files import CheckpointError, latest_checkpoint, replace_when_done
 from .hooks.finite_loss_hook import InvalidLossError
 from .plain import to_plain
+
+_BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -46,6 +49,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         '--amp',
         action='store_true',
         help='mixed precision; bfloat16 where there is no GPU',
+    )
+    parser.add_argument(
+        '--auto-amp',
+        action='store_true',
+        help='--amp where this machine is quicker with it',
     )
     parser.add_argument(
         '--cfg-options',
@@ -139,11 +147,12 @@ def apply_train_args(cfg: Config, args: argparse.Namespace) -> None:
     if args.seed is not None:
         cfg.setdefault('randomness', {})
         cfg.randomness.seed = args.seed
-    if args.amp and torch.cuda.is_available():
+    amp = _wants_amp(args)
+    if amp and torch.cuda.is_available():
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
-    elif args.amp:
-        cfg.optim_wrapper.type = 'lore_mm.BFloat16OptimWrapper'
+    elif amp:
+        cfg.optim_wrapper.type = _BFLOAT16
     if args.auto_scale_lr:
         if not (cfg.get('auto_scale_lr') or {}).get('base_batch_size'):
             raise ConfigError(
@@ -159,6 +168,10 @@ def apply_train_args(cfg: Config, args: argparse.Namespace) -> None:
         cfg.resume, cfg.load_from = True, args.resume
 
 
+def _wants_amp(args: argparse.Namespace) -> bool:
+    return args.amp or args.auto_amp and mixed_precision_pays()
+
+
 def _resume_newest(cfg: Config) -> None:
     """Resume the newest checkpoint; without one ``load_from`` still counts."""
     newest = latest_checkpoint(cfg.work_dir)
@@ -171,7 +184,7 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
     """Merge the options of tools/test.py into a config."""
     if cfg.get('test_cfg') is None:
         raise ConfigError(f'{args.config} has no test_cfg: nothing to test.')
-    if args.amp:
+    if _wants_amp(args):
         cfg.test_cfg.fp16 = True
     finish_config(cfg, args)
     # After the options, whose load_from is where the training started.
@@ -182,9 +195,23 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
 
 def build_runner(cfg: Config) -> Runner:
     """Build the runner that a config names by ``runner_type``."""
-    if 'runner_type' in cfg:
-        return RUNNERS.build(cfg)
-    return Runner.from_cfg(cfg)
+    registered = 'runner_type' in cfg
+    runner = RUNNERS.build(cfg) if registered else Runner.from_cfg(cfg)
+    if _is_slow_amp(cfg):
+        runner.logger.warning(
+            'This CPU has no instructions for bfloat16, so --amp makes it '
+            'several times slower; --auto-amp leaves it out here.'
+        )
+    return runner
+
+
+def _is_slow_amp(cfg: Config) -> bool:
+    """Whether ``--amp`` of training or testing makes a run slower."""
+    training = cfg.get('optim_wrapper') or {}
+    testing = cfg.get('test_cfg') or {}
+    if not testing.get('fp16') and training.get('type') != _BFLOAT16:
+        return False
+    return get_device() == 'cpu' and not mixed_precision_pays()
 
 
 def write_metrics(metrics: Mapping, path: str | Path) -> None:

@@ -4,13 +4,14 @@ import argparse
 import errno
 import json
 import os
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
-from lore_mm.engine import CheckpointError, ConfigError
+from lore_mm.engine import CheckpointError, ConfigError, launch
 from lore_mm.engine.launch import (
     add_common_arguments,
     apply_test_args,
@@ -151,6 +152,40 @@ def test_write_metrics(tmp_path):
         'per_class': [0.25, 0.75],
         'matrix': [[1.0, 0.0], [0.0, 1.0]],
     }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='speaks of CPUs')
+@pytest.mark.parametrize('pays', [True, False])
+def test_auto_amp(train_args, monkeypatch, pays):
+    monkeypatch.setattr(launch, 'mixed_precision_pays', lambda: pays)
+    args = train_args('--auto-amp')
+    kind = train_config(args).optim_wrapper.get('type', '')
+    assert ('BFloat16' in kind) is pays
+    args.checkpoint = 'none'
+    cfg = load_config(args)
+    apply_test_args(cfg, args)
+    assert cfg.test_cfg.get('fp16', False) is pays
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason='speaks of CPUs')
+@pytest.mark.parametrize('pays', [True, False])
+@pytest.mark.parametrize('training', [True, False])
+def test_slow_amp_is_told(train_args, monkeypatch, training, pays):
+    monkeypatch.setattr(launch, 'mixed_precision_pays', lambda: pays)
+    args = train_args('--amp')
+    cfg = load_config(args)
+    if training:
+        apply_train_args(cfg, args)
+    else:
+        args.checkpoint = 'none'
+        apply_test_args(cfg, args)
+    runner = MagicMock()
+    monkeypatch.setattr(launch.Runner, 'from_cfg', lambda cfg: runner)
+    launch.build_runner(cfg)
+    told = [call.args[0] for call in runner.logger.warning.call_args_list]
+    assert ['no instructions for bfloat16' in text for text in told] == (
+        [] if pays else [True]
+    )
 
 
 def raiser(error):

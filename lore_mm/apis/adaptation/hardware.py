@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from mmengine.device import get_device
 
+from lore_mm.utils import mixed_precision_pays
+
 _GB = 1024**3
 # LORE on ViT-B/16 at 224 px with batches of 32 stays below this.
 _ROOM_FOR_BASE = 8.0
@@ -100,12 +102,6 @@ def make_plan(hardware: Hardware, num_images: int) -> Plan:
         img_size=224 if has_gpu else 126,
         batch_size=batch,
         epochs=epochs,
-        amp=hardware.device == 'cuda' or _cpu_has_bf16(),
+        amp=mixed_precision_pays(hardware.device),
         workers=0 if num_images < _FEW else min(4, hardware.cores // 2),
     )
-
-
-def _cpu_has_bf16() -> bool:
-    """Whether the CPU multiplies bfloat16 itself."""
-    tells = getattr(torch.cpu, '_is_avx512_bf16_supported', None)
-    return bool(tells and tells())
