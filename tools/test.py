@@ -5,6 +5,7 @@ bare Black Box of the tasks that train nothing.
 """
 
 import argparse
+from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
@@ -17,6 +18,7 @@ from lore_mm.engine.launch import (
     run_main,
     write_metrics,
 )
+from lore_mm.utils.outputs import check_folder
 
 
 def parse_args() -> argparse.Namespace:
@@ -40,6 +42,11 @@ def main() -> None:
     args = parse_args()
     cfg = load_config(args)
     apply_test_args(cfg, args)
+    if args.out:  # a test can take hours: is there a place for its figures?
+        if Path(args.out).is_dir():
+            raise ValueError(f'--out {args.out} is a folder, give a file.')
+        folder = Path(args.out).resolve().parent
+        check_folder(folder, 'the folder of --out', 'give another file')
     runner = build_runner(cfg)
     if args.out and args.out_item == 'pred':
         runner.test_evaluator.metrics.append(DumpResults(args.out))

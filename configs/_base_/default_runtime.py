@@ -38,9 +38,10 @@ env_cfg = dict(
     dist_cfg=dict(backend='nccl'),  # gloo where there is no GPU
 )
 
-# For TensorBoard or Weights & Biases add, here or by --cfg-options,
+# For TensorBoard or Weights & Biases add in a config of your own
 # dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend',
-# init_kwargs=dict(project='lore')).
+# init_kwargs=dict(project='lore')), or have one in the place of the log's by
+# --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend.
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
 

@@ -18,7 +18,7 @@ from .revisited_ground_truth import read_ground_truth, relevance
 from .revisited_images import RetrievalImages, RetrievalThumbnail
 from .spair71k import SPair71k
 from .split_file import SplitFile
-from .splits import split_images, write_splits
+from .splits import split_images, subset_records, write_splits
 from .stanford_dogs import StanfordDogs
 from .subsets import FewShotSubset, HoldOut
 from .textile import Textile
@@ -53,5 +53,6 @@ __all__ = [
     'read_ground_truth',
     'relevance',
     'split_images',
+    'subset_records',
     'write_splits',
 ]

@@ -5,22 +5,41 @@ import re
 from collections.abc import Iterable, Sequence
 
 _NUMBER = re.compile(r'^\d+[.\-_ ]+(?=\S)')
+# An index that a data set puts before its names, not a part of the name.
+_INDEX = re.compile(r'^\d+\.[.\-_ ]*(?=\S)')
 
 
-def readable_name(raw: str) -> str:
+def readable_name(raw: str, number: re.Pattern = _INDEX) -> str:
     """Turn a folder's name into plain words.
 
     ``'001.Black_footed_Albatross'`` becomes ``'Black footed Albatross'``. A
     name that holds nothing but the number is kept as it is.
+
+    Args:
+        raw (str): The name.
+        number (re.Pattern): What to leave out at its beginning; an index with
+            a point by default.
     """
-    words = _NUMBER.sub('', raw).replace('_', ' ').split()
+    words = number.sub('', raw).replace('_', ' ').split()
     return ' '.join(words) or raw
 
 
 def readable_names(raw: Iterable[str]) -> tuple[str, ...]:
-    """Clean many names; two that would become equal stay as they were."""
+    """Clean many names; two that would become equal stay as they were.
+
+    Numbers before ``_``, ``-`` or a space are an index, and left out, where
+    each name has one of its own before a word: ``01_cat, 02_dog``, but not
+    ``737-200, 737-300`` or ``2_wheeler, truck``.
+    """
     raw = tuple(raw)
-    clean = tuple(map(readable_name, raw))
+    starts = [_NUMBER.match(name) for name in raw]
+    found = {start[0] for start in starts if start}
+    indexed = len(found) == len(raw) and all(
+        name[start.end()].isalpha()
+        for name, start in zip(raw, starts, strict=True)
+    )
+    number = _NUMBER if indexed else _INDEX
+    clean = tuple(readable_name(name, number) for name in raw)
     return tuple(
         old if clean.count(new) > 1 else new
         for old, new in zip(raw, clean, strict=True)

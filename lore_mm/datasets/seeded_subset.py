@@ -9,6 +9,8 @@ from mmengine.dataset import BaseDataset, force_full_init
 from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 from torch.utils.data import Dataset
 
+from lore_mm.utils import SetupError
+
 from .records import check_record, read_record, write_record
 from .sampling import (
     by_class,
@@ -23,7 +25,7 @@ class SeededSubset(Dataset):
     Behaves as mmengine's data sets do, with the class names and the pipeline
     of the data set inside. After ``full_init``, ``indices`` are the positions
     of the chosen images in that data set, ``record`` is what
-    ``indices_file`` holds.
+    ``indices_file`` holds, and ``records`` those of subsets inside before it.
     """
 
     def __init__(
@@ -35,7 +37,7 @@ class SeededSubset(Dataset):
         if isinstance(dataset, dict):
             dataset = MMPRETRAIN_DATASETS.build(dataset)
         if not isinstance(dataset, (BaseDataset, SeededSubset)):
-            raise TypeError(
+            raise SetupError(
                 f'{type(self).__name__} needs a BaseDataset of mmengine or '
                 f'another seeded subset, got {type(dataset).__name__}. Take '
                 'the subset before repeating or concatenating.'
@@ -44,6 +46,7 @@ class SeededSubset(Dataset):
         self.indices_file = indices_file
         self.indices: list[int] = []
         self.record: dict[str, Any] = {}
+        self.records: list[dict[str, Any]] = []
         self._fully_initialized = False
         if not lazy_init:
             self.full_init()
@@ -78,6 +81,7 @@ class SeededSubset(Dataset):
         else:
             check_record(self.indices_file, stored, wanted)
         self.record = stored
+        self.records = [*getattr(self.dataset, 'records', ()), stored]
         self.indices = self._checked_indices(len(names))
         self.dataset = self.dataset.get_subset(self.indices)
         self._fully_initialized = True
@@ -147,7 +151,10 @@ def names_and_labels(dataset: BaseDataset) -> tuple[list[str], list[int]]:
     names, labels = [], []
     num_classes = len(dataset.metainfo.get('classes') or ())
     if not num_classes:
-        raise ValueError(f'{type(dataset).__name__} has no class names.')
+        raise ValueError(
+            f'{type(dataset).__name__} has no class names; give '
+            'metainfo=dict(classes=[...]).'
+        )
     for i in range(len(dataset)):
         info = dataset.get_data_info(i)
         label = info.get('gt_label')

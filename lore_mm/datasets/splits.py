@@ -45,6 +45,45 @@ def split_images(**splits: Any) -> dict[str, list[str]]:
     }
 
 
+def subset_records(**splits: Any) -> dict[str, list[dict[str, Any]]]:
+    """How each split that is a seeded subset was chosen.
+
+    Args:
+        **splits: As for :func:`split_images`.
+
+    Returns:
+        dict[str, list[dict]]: The records of the subsets, from the one next to
+        the data set outwards; ``indices`` are positions in what is inside.
+
+    Raises:
+        ValueError: If two splits share an image of one data set.
+    """
+    found = {
+        split: dataset.records
+        for split, dataset in splits.items()
+        if getattr(dataset, 'records', None)
+    }
+    owner: dict[tuple, str] = {}
+    for split, records in found.items():
+        source = (records[0]['images_sha256'], records[0]['length'])
+        for index in _positions(records):
+            if owner.setdefault((source, index), split) != split:
+                raise ValueError(
+                    f'image number {index} is in {owner[source, index]} and '
+                    f'in {split}. Parts of one data set need the same seed '
+                    'and sizes.'
+                )
+    return found
+
+
+def _positions(records: list[dict[str, Any]]) -> list[int]:
+    """Positions in the data set itself of what the outermost subset holds."""
+    positions = records[0]['indices']
+    for record in records[1:]:
+        positions = [positions[i] for i in record['indices']]
+    return positions
+
+
 def write_splits(path: str | Path, **splits: Any) -> None:
     """Write the images of each split to a JSON file.
 

@@ -20,7 +20,6 @@ _READ_ELSEWHERE = {
     'sync_bn',
     'tta_model',
     'tta_pipeline',
-    'vis_backends',
 }
 
 # Helper variables that the base configs of this package and of the OpenMMLab
@@ -47,6 +46,7 @@ _HELPERS = {
     'text_dims',
     'train_pipeline',
     'val_pipeline',
+    'vis_backends',
 }
 
 

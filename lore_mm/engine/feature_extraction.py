@@ -171,6 +171,12 @@ def train_precision(runner: Runner) -> AbstractContextManager:
     return autocast(dtype=wrapper.cast_dtype)
 
 
+def was_loaded(runner: Runner, module: str) -> bool:
+    """Whether a checkpoint filled a child of the model, such as ``head``."""
+    loaded = getattr(runner, 'loaded_modules', None)
+    return runner._has_loaded and (loaded is None or module in loaded)
+
+
 # -- the data set with another pipeline ---------------------------------------
 def with_pipeline(dataset: Dataset, pipeline: Callable) -> Dataset:
     """A view of ``dataset`` whose images go through ``pipeline``.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from lore_mm.utils import SetupError
 from lore_mm.utils.outputs import check_folder
 
 # mmengine's name for the file that holds the path of the newest checkpoint.
@@ -17,7 +18,7 @@ LAST_CHECKPOINT = 'last_checkpoint'
 _URL_SCHEMES = ('http://', 'https://')
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(SetupError):
     """A checkpoint cannot be read, does not fit, or cannot be written."""
 
 

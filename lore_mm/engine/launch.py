@@ -18,10 +18,10 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from lore_mm.utils import find_config, mixed_precision_pays
+from lore_mm.utils import SetupError, find_config, mixed_precision_pays
 
 from .config_keys import ConfigError, check_options
-from .files import CheckpointError, latest_checkpoint, replace_when_done
+from .files import latest_checkpoint, replace_when_done
 from .hooks.finite_loss_hook import InvalidLossError
 from .plain import to_plain
 
@@ -30,10 +30,17 @@ _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 # Failures that a user can act on: shown as one line.
-_EXPECTED = (ValueError, OSError, CheckpointError, InvalidLossError)
+_EXPECTED = (
+    ValueError,
+    OSError,
+    ImportError,  # a package that only an option needs
+    SetupError,
+    InvalidLossError,
+)
 
-# What a failure reads like whose cause is a key or a type of the config.
-_REGISTRY_MARKS = ('__init__() ', 'registry. Please check')
+# What a failure of a library reads like whose cause is a key or a type of the
+# config, or a data set that is not there.
+_MARKS = ('__init__() ', 'registry. Please check', 'Cannot find CIFAR')
 
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -91,12 +98,14 @@ class OptionAction(DictAction):
         """Read ``values``, or end with an error of the command line."""
         for value in values:
             try:
+                if 'dict(' in value:  # mmengine would take it for a text
+                    raise ValueError('a dict')
                 super().__call__(parser, namespace, [value], option_string)
-            except (ValueError, AssertionError) as error:
+            except (ValueError, AssertionError, RecursionError) as error:
                 raise argparse.ArgumentError(
                     self,
                     f'{value!r} is no KEY=VALUE with closed brackets, such '
-                    "as a.b=1 or 'c=[1,2]'.",
+                    "as a.b=1 or 'c=[1,2]'; of a dict give each key, d.e=1.",
                 ) from error
 
 
@@ -247,8 +256,8 @@ def run_main(main: Callable[[], None]) -> None:
         main()
     except _EXPECTED as error:
         _fail(error)
-    except (TypeError, KeyError) as error:
-        if not any(mark in str(error) for mark in _REGISTRY_MARKS):
+    except (TypeError, KeyError, RuntimeError) as error:
+        if not any(mark in str(error) for mark in _MARKS):
             raise
         _fail(error)
     if torch.distributed.is_initialized():

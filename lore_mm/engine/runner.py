@@ -73,6 +73,23 @@ class LORERunner(Runner):
             atexit.register(_leave_process_group)
         super().setup_env(env_cfg)
 
+    def register_default_hooks(self, hooks: dict | None = None) -> None:
+        """Register them; None switches any of them off, mmengine's or ours."""
+        from_mmengine = (
+            'runtime_info',
+            'timer',
+            'sampler_seed',
+            'logger',
+            'param_scheduler',
+            'checkpoint',
+        )
+        kept = {
+            name: hook
+            for name, hook in (hooks or {}).items()
+            if hook is not None or name in from_mmengine
+        }
+        super().register_default_hooks(kept)
+
     def wrap_model(
         self, model_wrapper_cfg: dict | None, model: nn.Module
     ) -> nn.Module:

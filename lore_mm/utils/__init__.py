@@ -1,10 +1,12 @@
 """Small helpers that need nothing else of the package."""
 
+from .errors import SetupError
 from .mixed_precision import mixed_precision_pays
 from .paths import config_roots, find_config, find_tool
 from .quiet import quiet_imports
 
 __all__ = [
+    'SetupError',
     'config_roots',
     'find_config',
     'find_tool',

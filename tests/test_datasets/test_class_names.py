@@ -15,7 +15,7 @@ from lore_mm.datasets.class_names import (
     [
         ('001.Black_footed_Albatross', 'Black footed Albatross'),
         ('golden_retriever', 'golden retriever'),
-        ('12_roses', 'roses'),
+        ('12_roses', '12 roses'),
         ('7', '7'),
         ('__', '__'),
         ('747', '747'),
@@ -29,6 +29,22 @@ def test_readable_name(raw, wanted) -> None:
 def test_names_that_would_become_equal_stay() -> None:
     names = readable_names(['a_b', '1.a_b', 'c_d'])
     assert names == ('a_b', '1.a_b', 'c d')
+
+
+@pytest.mark.parametrize(
+    'raw,wanted',
+    [
+        (['01_cat', '02_dog', '10-owl'], ('cat', 'dog', 'owl')),
+        (['737-200', '737-300', 'A320'], ('737-200', '737-300', 'A320')),
+        (['737-200', '747-400'], ('737-200', '747-400')),
+        (['2_wheeler', 'truck'], ('2 wheeler', 'truck')),
+        (['2_wheeler', '3_wheeler'], ('2_wheeler', '3_wheeler')),
+        (['001.A_b', '017.C_d'], ('A b', 'C d')),
+        ([], ()),
+    ],
+)
+def test_only_an_index_is_left_out(raw, wanted) -> None:
+    assert readable_names(raw) == wanted
 
 
 def test_given_names() -> None:

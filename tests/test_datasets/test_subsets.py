@@ -10,6 +10,7 @@ from mmpretrain.datasets import BaseDataset, CustomDataset
 from mmpretrain.registry import DATASETS
 
 from lore_mm.datasets import FewShotSubset, HoldOut, split_images
+from lore_mm.utils import SetupError
 
 
 class Listed(BaseDataset):
@@ -94,7 +95,7 @@ def test_wrong_label_names_the_image(label) -> None:
 
 def test_what_can_be_wrapped(uneven) -> None:
     both = ConcatDataset([uneven, uneven])
-    with pytest.raises(TypeError, match='got ConcatDataset. Take the subset'):
+    with pytest.raises(SetupError, match='got ConcatDataset. Take the subset'):
         FewShotSubset(both, 1)
     with pytest.raises(ValueError, match='Listed has no class names'):
         FewShotSubset(Listed([0], metainfo=dict(classes=())), 1)

@@ -106,6 +106,9 @@ def test_same_result_twice(bench, root):
         (dict(iter=3, _has_loaded=True), dict(after_load=True), False),
         (dict(_has_loaded=True), dict(), False),
         (dict(_has_loaded=True), dict(after_load=True), True),
+        (dict(_has_loaded=True, loaded_modules=('head',)), dict(), False),
+        # the backbone of a run on other classes
+        (dict(_has_loaded=True, loaded_modules=('backbone',)), dict(), True),
         # `--resume` that found no checkpoint starts anew
         (dict(_resume=True), dict(), True),
     ],

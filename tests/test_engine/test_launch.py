@@ -72,7 +72,9 @@ def test_options_come_last(train_args):
     assert train_config(train_args(seed=3)).randomness.seed == 3
 
 
-@pytest.mark.parametrize('bad', ['epochs', 'a=[1,(2'])
+@pytest.mark.parametrize(
+    'bad', ['epochs', 'a=[1,(2', "a=dict(type='x')", 'a=[dict(b=1,c=2)]']
+)
 def test_unreadable_option_is_named(train_args, bad, capsys):
     with pytest.raises(SystemExit):
         train_args('--cfg-options', 'b=1', bad)

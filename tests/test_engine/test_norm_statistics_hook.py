@@ -249,3 +249,58 @@ def test_recompute_fits_the_final_weights(run, measured):
 def test_constructor_errors(kwargs, match):
     with pytest.raises(ValueError, match=match):
         HOOKS.build(dict(type='lore_mm.NormStatisticsHook', **kwargs))
+
+
+@pytest.fixture
+def by_iterations(tiny_runner):
+    """Factory of a runner with the hook in a loop by iterations."""
+
+    def make(mode):
+        return tiny_runner(
+            augment=False,
+            custom_hooks=[dict(type='lore_mm.NormStatisticsHook', mode=mode)],
+            train_cfg=dict(
+                _delete_=True, by_epoch=False, max_iters=14, val_interval=4
+            ),
+            param_scheduler=None,
+            default_hooks__checkpoint__save_best=None,
+            default_hooks__checkpoint__by_epoch=False,
+        )
+
+    return make
+
+
+def test_freezes_after_a_pass_of_a_loop_by_iterations(by_iterations):
+    runner = by_iterations('freeze')
+    frozen = []
+    step = runner.model.train_step
+
+    def spy(*args, **kwargs):
+        frozen.append(norms(runner.model)[0].frozen_statistics)
+        return step(*args, **kwargs)
+
+    runner.model.train_step = spy
+    runner.train()
+    batches = NUM_TRAIN // BATCH
+    assert frozen == [False] * batches + [True] * (14 - batches)
+
+
+def test_measures_before_validation_of_a_loop_by_iterations(
+    by_iterations, monkeypatch
+):
+    done = []
+    measure = NormStatisticsHook.measure
+
+    def spy(self, runner):
+        done.append(runner.iter + 1)
+        measure(self, runner)
+
+    monkeypatch.setattr(NormStatisticsHook, 'measure', spy)
+    by_iterations('recompute').train()
+    assert done == [4, 6, 8, 12]  # passes end at 6 and 12
+
+
+def test_measures_with_batches_of_one(run):
+    runner = run(epochs=1, train_dataloader__batch_size=1)
+    hook_of(runner).before_train(runner)
+    assert torch.isfinite(statistics(runner.model.backbone)[0]).all()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from torch import nn
 
+from lore_mm.engine.hooks import RunSummaryHook
 from lore_mm.engine.hooks.run_summary_hook import count_parameters
 
 
@@ -41,3 +42,15 @@ def test_without_validation(tiny_runner):
     log = Path(runner.logger.handlers[1].baseFilename).read_text()
     assert 'Best checkpoint' not in log
     assert re.search('Test it with: .*/epoch_2.pth\n', log)
+
+
+def test_other_normalisation_is_told(tiny_runner):
+    said = (
+        'data_preprocessor.mean is [1.0, 2.0, 3.0], the Black Box was pre-tr'
+    )
+    for mean in ([1.0, 2.0, 3.0], None):
+        change = dict(data_preprocessor__mean=mean) if mean else {}
+        runner = tiny_runner(**change)
+        RunSummaryHook().before_train(runner)
+        log = Path(runner.logger.handlers[1].baseFilename).read_text()
+        assert (said in log) is bool(mean)

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
 
+from lore_mm.datasets import FewShotSubset, HoldOut
 from lore_mm.engine.hooks import SplitRecordHook
 
 TEST_SET = 'test_dataloader__dataset__data_root'
@@ -88,3 +90,42 @@ def test_shipped_configs_have_it(tiny_runner):
     runner = tiny_runner(train_cfg__max_epochs=1)
     runner.train()
     assert Path(runner.work_dir, 'splits.json').is_file()
+
+
+class Pixels(BaseDataset):
+    """Images without files, as CIFAR's are."""
+
+    METAINFO = {'classes': ('ant', 'bee')}
+
+    def load_data_list(self):
+        return [dict(img=i, gt_label=i % 2) for i in range(20)]
+
+
+def held_out(part, seed=0):
+    inside = HoldOut(Pixels(ann_file=''), part=part, ratio=0.2, seed=seed)
+    return FewShotSubset(inside, shots=2) if part == 'train' else inside
+
+
+def test_choice_of_images_without_files_is_written(tiny_runner):
+    runner = tiny_runner()
+    hook = SplitRecordHook()
+    runner._train_loop = runner.build_train_loop(runner._train_loop)
+    runner._test_dataloader = None
+    runner.train_loop.dataloader.dataset = held_out('train')
+    runner.val_loop.dataloader.dataset = held_out('val')
+    hook.before_train(runner)
+    found = json.loads(Path(runner.work_dir, 'indices.json').read_text())
+    inner, outer = found['train']
+    assert len(outer['indices']) == 4
+    assert max(outer['indices']) < len(inner['indices']) == 16
+    chosen = {inner['indices'][i] for i in outer['indices']}
+    assert chosen.isdisjoint(found['val'][0]['indices'])
+
+    runner.val_loop.dataloader.dataset = held_out('val', seed=1)
+    runner.train_loop.dataloader.dataset = HoldOut(
+        Pixels(ann_file=''), part='train', ratio=0.2, seed=0
+    )
+    with pytest.raises(
+        ValueError, match='image number .* in train and in val'
+    ):
+        hook.before_train(runner)

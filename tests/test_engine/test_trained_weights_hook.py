@@ -116,8 +116,20 @@ def test_training_on_other_classes_takes_the_backbone(trained, tiny_runner):
         num_classes=4,
         load_from=path,
         optim_wrapper__optimizer__lr=0.0,
+        custom_hooks=[
+            dict(type=f'lore_mm.{name}')
+            for name in (
+                'ClassEmbeddingHook',
+                'NegativeLabelHook',
+                'PromptStartHook',
+                'HeadWarmStartHook',
+            )
+        ],
     )
     runner.train()
+    log = log_of(runner)
+    assert 'Prompt start skipped' in log
+    assert 'Head warm start: logistic regression on' in log
     assert 'backbone is taken over, the rest' in log_of(runner)
     ours, theirs = runner.model.state_dict(), first.model.state_dict()
     for name, parameter in runner.model.backbone.named_parameters():
@@ -138,6 +150,9 @@ def test_training_on_the_same_classes_takes_all(trained, tiny_runner):
     )
     runner.train()
     assert not torch.equal(runner.model.head.fc.weight, weight)
+    options['default_hooks__trained_weights__load_modules'] = ['bckbone']
+    with pytest.raises(CheckpointError, match='load_modules names bckbone; '):
+        tiny_runner(**options).train()
 
 
 def test_parts_that_the_model_lacks_are_left_out(trained, tiny_runner):

@@ -90,6 +90,17 @@ def test_finished_runs_are_kept(monkeypatch, calls, tmp_path):
     assert len(calls) == 2
 
 
+def test_other_settings_need_another_folder(monkeypatch, calls, tmp_path):
+    command = ('a=a.py', '--work-dir', str(tmp_path), '--seeds', '1')
+    run_main(monkeypatch, *command)
+    with pytest.raises(SystemExit, match='other settings.*another --work-dir'):
+        run_main(monkeypatch, *command, '--cfg-options', 'epochs=99')
+    monkeypatch.setenv('LORE_IMG_SIZE', '98')
+    with pytest.raises(SystemExit, match='other settings'):
+        run_main(monkeypatch, *command)
+    assert len(calls) == 2
+
+
 @pytest.mark.parametrize(
     'argv, match',
     [

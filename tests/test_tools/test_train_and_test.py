@@ -4,7 +4,9 @@ import json
 import pickle
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 
 @pytest.fixture
@@ -78,6 +80,14 @@ def test_tensorboard_by_config(call_tool, tiny_config, work):
     assert list(work.rglob('events.out.tfevents*'))
 
 
+def test_hooks_can_be_switched_off(call_tool, tiny_config, work):
+    call_tool(
+        'train.py', tiny_config(), '--cfg-options', 'default_hooks.splits=None'
+    )
+    assert final(work)
+    assert not (work / 'splits.json').exists()
+
+
 def fails(call_tool, *args):
     with pytest.raises(SystemExit) as failure:
         call_tool(*args)
@@ -95,6 +105,13 @@ def fails(call_tool, *args):
         ('model.type=ImageClasifier', 'ImageClasifier is not in the'),
         ('load_from=gone.pth', 'gone.pth does not exist'),
         ('train_dataloader.dataset.data_root=/gone', '/gone'),
+        (
+            'model.backbone.black_box.model_name=test_vitt',
+            'Names like it: test_vit',
+        ),
+        ('model.backbone.out_type=cls_token', "set out_type='lore' in"),
+        ('model.neck.embed_dims=99', 'embed_dims is 99, but'),
+        ('model.head.in_channels=7', 'set in_channels=64'),
         ('optim_wrapper.optimizer.lr=1e30', 'the loss is not finite at epoch'),
     ],
 )
@@ -103,6 +120,33 @@ def test_bad_input_ends_in_one_line(call_tool, tiny_config, option, said):
     assert said in fails(
         call_tool, 'train.py', config, '--cfg-options', option
     )
+
+
+def test_weights_of_another_vit_end_in_one_line(
+    call_tool, tiny_config, tmp_path
+):
+    path = tmp_path / 'vit.safetensors'
+    state = timm.create_model('test_vit').state_dict()
+    save_file({**state, 'mask_token': torch.zeros(1)}, path)
+    option = f'model.backbone.black_box.checkpoint={path}'
+    message = fails(
+        call_tool, 'train.py', tiny_config(), '--cfg-options', option
+    )
+    assert 'does not fit the model' in message
+    assert 'mask_token' in message
+
+
+@pytest.mark.parametrize('out', ['file/m.json', 'folder'])
+def test_place_of_figures_is_checked_first(
+    call_tool, tiny_config, tmp_path, out
+):
+    (tmp_path / 'file').touch()
+    (tmp_path / 'folder').mkdir()
+    message = fails(
+        call_tool, 'test.py', tiny_config(), 'no.pth', '--out', tmp_path / out
+    )
+    assert '--out' in message
+    assert out.partition('/')[0] in message
 
 
 def test_bad_files_end_in_one_line(call_tool, tiny_config, tmp_path):

@@ -87,12 +87,36 @@ def train(run: Run, args: argparse.Namespace) -> float:
     Raises:
         SystemExit: Training failed.
     """
+    same_settings(run, args)
     done = run.folder / 'validation.json'
     if not done.is_file():
         options = ['--work-dir', run.folder, '--seed', run.seed, '--resume']
         call('train.py', run, [*options, *common(run, args)])
         done.write_text(json.dumps(best_validation(run.folder)))
     return json.loads(done.read_text())
+
+
+def same_settings(run: Run, args: argparse.Namespace) -> None:
+    """Write a run's settings down, or see that they are those of before.
+
+    Raises:
+        SystemExit: The folder holds a run with other settings.
+    """
+    file = run.folder / 'settings.json'
+    size = os.environ.get('LORE_IMG_SIZE')
+    settings = dict(
+        config=run.config, options=common(run, args), img_size=size
+    )
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings, indent=2))
+        return
+    before = json.loads(file.read_text())
+    if before != settings:
+        raise SystemExit(
+            f'error: {run.folder} holds a run with other settings, '
+            f'{before}, wanted {settings}; give another --work-dir.'
+        )
 
 
 def test(run: Run, args: argparse.Namespace) -> dict:

@@ -14,6 +14,7 @@ from lore_mm.engine.feature_extraction import (
     TrainSetFeatures,
     bare_model,
     extract_train_features,
+    was_loaded,
 )
 from lore_mm.registry import HOOKS
 
@@ -72,7 +73,7 @@ class HeadWarmStartHook(Hook):
         # `--resume` without any checkpoint starts anew and is warm-started.
         if runner.iter > 0:
             return
-        if runner._has_loaded and not self.after_load:
+        if was_loaded(runner, 'head') and not self.after_load:
             print_log(
                 'Head warm start skipped: the head was loaded from a '
                 'checkpoint; after_load=True replaces it.',

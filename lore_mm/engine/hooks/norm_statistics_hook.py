@@ -1,10 +1,12 @@
 """Make training and test use the same batch-norm statistics."""
 
+from typing import Any
+
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import get_world_size
 from mmengine.hooks import Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
 from lore_mm.engine.feature_extraction import (
@@ -69,13 +71,38 @@ class NormStatisticsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Measure the initial statistics, unless the run is resumed."""
-        self._set_frozen(runner, runner.epoch)
+        passes = runner.epoch
+        if not _by_epoch(runner):
+            passes = runner.iter // len(runner.train_dataloader)
+        self._set_frozen(runner, passes)
         if runner.iter == 0 and self.mode == 'freeze':
             self.measure(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Measure anew where the mode asks for it."""
-        done = runner.epoch + 1
+        if _by_epoch(runner):
+            self._end_epoch(runner, runner.epoch + 1)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, **kwargs: Any
+    ) -> None:
+        """The same in a loop by iterations, after each pass of the images.
+
+        What is recomputed is so before each validation too.
+        """
+        if _by_epoch(runner):
+            return
+        done = runner.iter + 1
+        passes, rest = divmod(done, len(runner.train_dataloader))
+        if rest == 0:
+            self._end_epoch(runner, passes)
+        elif (
+            self.mode == 'recompute'
+            and done % runner.train_loop.val_interval == 0
+        ):
+            self.measure(runner)
+
+    def _end_epoch(self, runner: Runner, done: int) -> None:
         if self.mode == 'recompute' or done <= self.epochs:
             self.measure(runner)
         self._set_frozen(runner, done)
@@ -118,7 +145,8 @@ class NormStatisticsHook(Hook):
         order = torch.randperm(
             len(dataset), generator=torch.Generator().manual_seed(0)
         )[: self.num_samples].tolist()
-        size = min(source.batch_size * get_world_size(), len(order))
+        size = max(2, source.batch_size * get_world_size())  # for a variance
+        size = min(size, len(order))
         return DataLoader(
             dataset,
             batch_size=size,
@@ -128,3 +156,7 @@ class NormStatisticsHook(Hook):
             collate_fn=pseudo_collate,
             generator=torch.Generator(),
         )
+
+
+def _by_epoch(runner: Runner) -> bool:
+    return isinstance(runner.train_loop, EpochBasedTrainLoop)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lore_mm.engine.feature_extraction import (
     bare_model,
     extract_train_features,
+    was_loaded,
 )
 from lore_mm.models.black_boxes import BlackBox
 from lore_mm.registry import HOOKS
@@ -75,7 +76,7 @@ class PromptStartHook(Hook):
         backbone = getattr(bare_model(runner), 'backbone', None)
         if runner.iter > 0 or not _has_prompts(backbone):
             return
-        if runner._has_loaded:
+        if was_loaded(runner, 'backbone'):
             print_log(
                 'Prompt start skipped: the prompts were loaded from a '
                 'checkpoint.',

@@ -1,8 +1,10 @@
 """Say what is trained, and where it went."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
@@ -39,6 +41,8 @@ class RunSummaryHook(Hook):
             f'({100 * trained / max(total, 1):.2f} %)'
         )
 
+        _check_normalisation(runner, model)
+
     def after_train(self, runner: Runner) -> None:
         """Log where the checkpoint to test is, and how."""
         info = runner.message_hub.runtime_info
@@ -55,6 +59,26 @@ class RunSummaryHook(Hook):
             f'Test it with: {Path(sys.executable).name} '
             f'{find_tool("test.py")} {config} {checkpoint}'
         )
+
+
+def _check_normalisation(runner: Runner, model: nn.Module) -> None:
+    """Warn where images are not normalised as the Black Box wants them."""
+    black_box = getattr(getattr(model, 'backbone', None), 'black_box', None)
+    for name in ('mean', 'std'):
+        own = getattr(getattr(model, 'data_preprocessor', None), name, None)
+        wanted = getattr(black_box, name, None)
+        if own is None or wanted is None:
+            continue
+        own = own.flatten().tolist()
+        if not np.allclose(own, wanted, atol=0.01):
+            runner.logger.warning(
+                f'data_preprocessor.{name} is {_rounded(own)}, the Black Box '
+                f'was pre-trained with {_rounded(wanted)}.'
+            )
+
+
+def _rounded(values: Sequence[float]) -> list[float]:
+    return [round(value, 2) for value in values]
 
 
 def _config_name(runner: Runner) -> str:

@@ -8,7 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
-from lore_mm.datasets import split_images, write_splits
+from lore_mm.datasets import split_images, subset_records, write_splits
+from lore_mm.datasets.records import write_record
 from lore_mm.registry import HOOKS
 
 
@@ -19,10 +20,14 @@ class SplitRecordHook(Hook):
     The file names the images of the training, validation and test set, and
     fits :class:`~lore_mm.datasets.ImageFolder` as a ``split_file``. A test
     set that is not on this machine is left out, with a line in the log.
+    ``indices.json`` beside it holds the choice of seeded subsets, of data sets
+    without file names too.
 
     Args:
         filename (str): Name of the file. Defaults to ``'splits.json'``.
     """
+
+    INDICES = 'indices.json'
 
     # First of all: nothing else is worth doing if the splits overlap.
     priority = 'VERY_HIGH'
@@ -49,9 +54,12 @@ class SplitRecordHook(Hook):
                     f'{self.filename}: {type(dataset).__name__} does not name '
                     f'its images, {name} is left out.'
                 )
+        records = subset_records(**splits)
         if not is_main_process():
             split_images(**splits)
             return
+        if records:
+            write_record(Path(runner.work_dir, self.INDICES), records)
         path = Path(runner.work_dir, self.filename)
         write_splits(path, **splits)
         sizes = ', '.join(f'{len(d)} {name}' for name, d in splits.items())

@@ -95,6 +95,7 @@ class TrainedWeightsHook(Hook):
         if resuming:
             _check_training_state(checkpoint)
         modules = self._modules(runner, model, state, meta, resuming)
+        runner.loaded_modules = tuple(modules)
         check_black_boxes(meta.get('black_box', {}), model, state)
         checkpoint['state_dict'] = fit_state_dict(state, model, modules)
         if 'message_hub' in checkpoint:
@@ -126,6 +127,12 @@ class TrainedWeightsHook(Hook):
         theirs, ours = meta.get('classes'), _classes(dataset)
         if training and not resuming:
             if self.load_modules is not None:
+                unknown = set(self.load_modules) - set(own)
+                if unknown:
+                    raise CheckpointError(
+                        f'load_modules names {", ".join(sorted(unknown))}; '
+                        f'the model has {", ".join(own)}.'
+                    )
                 return list(self.load_modules)
             if theirs and ours and theirs != ours and _BACKBONE in own:
                 runner.logger.info(

@@ -58,8 +58,9 @@ class LOREViT(PromptedBackbone):
         init_cfg (dict, optional): As in mmengine. Defaults to None.
 
     Raises:
-        ValueError: ``out_type`` is unknown, or an input size is no multiple
-            of the patch size.
+        ValueError: ``out_type`` is unknown, an input size is no multiple of
+            the patch size, or a built White Box is of another size than the
+            Black Box.
 
     Examples:
         >>> import torch
@@ -91,6 +92,8 @@ class LOREViT(PromptedBackbone):
                     num_layers=self.black_box.num_layers,
                 )
             )
+        elif white_box is not None:
+            _check_size(white_box, self.black_box)
         self.white_box: nn.Module | None = white_box
 
     def forward(self, img: Tensor) -> tuple[Tensor] | LOREFeatures:
@@ -182,3 +185,14 @@ class LOREViT(PromptedBackbone):
         output = self.white_box(source, with_tokens=True)
         self.white_box.train(training)
         return output
+
+
+def _check_size(white_box: WhiteBox, black_box: BlackBox) -> None:
+    """Raise ``ValueError`` for a White Box of another ViT's size."""
+    for name in ('embed_dims', 'num_layers'):
+        own, wanted = getattr(white_box, name), getattr(black_box, name)
+        if own != wanted:
+            raise ValueError(
+                f"the White Box's {name} is {own}, the Black Box's {wanted}; "
+                'give a config instead of a module, and it is sized to fit.'
+            )

@@ -59,7 +59,7 @@ class MMPretrainBlackBox(BlackBox):
     Raises:
         ValueError: Another backbone, one without a CLS token, not just one of
             ``backbone`` and ``model_name``, or two sources of weights.
-        RuntimeError: A key of the checkpoint is unexpected or missing.
+        SetupError: A key of the checkpoint is unexpected or missing.
     """
 
     def __init__(

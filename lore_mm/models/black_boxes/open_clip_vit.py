@@ -62,7 +62,7 @@ class OpenCLIPBlackBox(BlackBox):
         ValueError: The model or tag is unknown, the tower is no plain ViT
             with a CLS token, ``img_size`` is no multiple of the patch, or
             ``pretrained`` and ``checkpoint`` are given together.
-        RuntimeError: A key of the checkpoint is unexpected or missing.
+        SetupError: A key of the checkpoint is unexpected or missing.
     """
 
     num_prefix_tokens = 1

@@ -1,5 +1,7 @@
 """Black Box around a Vision Transformer of timm."""
 
+from difflib import get_close_matches
+
 import timm
 import torch
 from timm.data import resolve_model_data_config
@@ -9,6 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from .base import BlackBox
 from .weights import check_sources, load_weights, native_grid, strict_load
@@ -43,7 +46,7 @@ class TimmBlackBox(BlackBox):
     Raises:
         ValueError: Not a plain ViT, ``img_size`` is no multiple of the patch,
             or ``pretrained`` and ``checkpoint`` are given together.
-        RuntimeError: A key of the checkpoint is unexpected or missing.
+        SetupError: A key of the checkpoint is unexpected or missing.
     """
 
     def __init__(
@@ -189,6 +192,19 @@ def _create(
     except TypeError as error:  # an argument that the class does not have
         raise ValueError(
             f'timm cannot make a VisionTransformer of {model_name!r}: {error}.'
+        ) from error
+    except (
+        RuntimeError,
+        OSError,
+    ) as error:  # unknown, or the hub is not there
+        near = get_close_matches(model_name, timm.list_models(), n=3)
+        help_ = (
+            f'Weights of {model_name!r} without a hub: checkpoint=<file>.'
+            if pretrained
+            else f'Names like it: {", ".join(near) or "none"}.'
+        )
+        raise SetupError(
+            f'timm cannot make {model_name!r}: {error}. {help_}'
         ) from error
     # a subclass might embed or order its tokens in another way
     if type(model) not in (VisionTransformer, VisionTransformerDistilled):

@@ -11,6 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lore_mm.utils import SetupError
+
 # What the readers raise on bytes that are no checkpoint.
 _DAMAGED = (
     SafetensorError,
@@ -196,7 +198,7 @@ def strict_load(
             be in the file and not in the model; what is dropped is logged.
 
     Raises:
-        RuntimeError: A key is missing, unexpected or of another shape; the
+        SetupError: A key is missing, unexpected or of another shape; the
             message names it.
     """
     expected = model.state_dict()
@@ -207,7 +209,7 @@ def strict_load(
     state = {key: state[key] for key in state if key not in dropped}
     faults = _faults(expected, state)
     if faults:
-        raise RuntimeError(
+        raise SetupError(
             f'checkpoint {path!r} does not fit the model, {"; ".join(faults)}.'
         )
     model.load_state_dict(state)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from ..knowledge import OpenCLIPTextEncoder
 from .text_heads import TextHead
@@ -87,7 +88,7 @@ class CoOpHead(TextHead):
         """See :meth:`TextHead.text_features`.
 
         Raises:
-            RuntimeError: The classes were never set.
+            SetupError: The classes were never set.
         """
         if torch.is_grad_enabled() and self.context.requires_grad:
             return self._encode()
@@ -99,7 +100,7 @@ class CoOpHead(TextHead):
 
     def _encode(self) -> Tensor:
         if self._tower is None:
-            raise RuntimeError(
+            raise SetupError(
                 'the classes are not set; add '
                 "dict(type='lore_mm.TextHeadHook') to custom_hooks."
             )

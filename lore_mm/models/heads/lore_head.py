@@ -94,10 +94,17 @@ class LOREHead(ClsHead):
             Tensor: (B, in_channels + local_channels).
 
         Raises:
-            ValueError: ``local_channels`` is not the width of the pooled Ê.
+            ValueError: ``in_channels`` is not the width of the CLS token, or
+                ``local_channels`` not that of the pooled Ê.
         """
         whole = isinstance(feats, LOREFeatures)
         cls_token = feats.cls_token if whole else feats[-1]
+        width = cls_token.shape[-1]
+        if width != self.in_channels:
+            raise ValueError(
+                f"the head's in_channels is {self.in_channels}, but the Black "
+                f'Box gives {width} channels: set in_channels={width}.'
+            )
         parts = [cls_token]
         if self.local_channels:
             pooled = feats.pooled if whole else None
@@ -110,7 +117,9 @@ class LOREHead(ClsHead):
                     "be 'lore'. 0 reads the CLS token alone."
                 )
             parts.append(pooled)
-        parts = [F.normalize(part.float(), dim=-1) for part in parts]
+        # Not in half precision under autocast; in the weights' own otherwise.
+        dtype = self.fc.weight.dtype
+        parts = [F.normalize(part.to(dtype), dim=-1) for part in parts]
         return self.scale / len(parts) ** 0.5 * torch.cat(parts, dim=-1)
 
     def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from .base import KnowledgeEncoder
 from .cache import cache_file, read_cache, write_cache
@@ -69,7 +70,7 @@ def build_class_embeddings(
     if failure is not None:
         raise failure
     if message[1] is not None:
-        raise RuntimeError(f'class embeddings failed on rank 0: {message[1]}')
+        raise SetupError(f'class embeddings failed on rank 0: {message[1]}')
     return message[0]
 
 

@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from .base import KnowledgeEncoder, hash_path
 
@@ -50,7 +51,7 @@ class OpenCLIPTextEncoder(KnowledgeEncoder):
         ValueError: No weights, or more than one source of weights, or a tag
             whose activation is not the model's.
         FileNotFoundError: The checkpoint or folder does not exist.
-        RuntimeError: The weights cannot be read (at the first ``encode``).
+        SetupError: The weights cannot be read (at the first ``encode``).
     """
 
     aligned_with_images = True
@@ -147,7 +148,7 @@ class OpenCLIPTextEncoder(KnowledgeEncoder):
             )
             tokenizer = open_clip.get_tokenizer(self.model_name)
         except _LOAD_ERRORS as error:
-            raise RuntimeError(
+            raise SetupError(
                 f'the text tower of {self.model_name!r} could not be loaded '
                 f'from {source or self.model_name!r}: {error}\nWithout a '
                 'network give checkpoint=<local file of the whole CLIP>, or '

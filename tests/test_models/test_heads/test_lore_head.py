@@ -39,6 +39,18 @@ def make(**kwargs):
 
 
 # -- logits --------------------------------------------------------------
+@pytest.mark.parametrize('dtype', [torch.float64, torch.bfloat16])
+def test_other_precisions(features, dtype):
+    head = make().to(dtype)
+    assert head((features.cls_token.to(dtype),)).dtype == dtype
+
+
+def test_width_of_the_cls_token(features):
+    head = LOREHead(CLASSES, DIMS + 1)
+    with pytest.raises(ValueError, match=f'set in_channels={DIMS}'):
+        head(features)
+
+
 @pytest.mark.parametrize('scale', [100.0, 16.0])
 def test_logits(features, scale):
     head = make(scale=scale)

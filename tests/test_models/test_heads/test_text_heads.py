@@ -26,6 +26,9 @@ CONFIG = dict(
 )
 NAMES = ['crow', 'herring_gull', 'owl']
 
+# Logits are a hundred times a cosine, and processors round differently.
+CLOSE = dict(rtol=1e-5, atol=1e-4)
+
 
 @pytest.fixture(autouse=True)
 def cache_root(tmp_path, monkeypatch):
@@ -77,8 +80,8 @@ def test_zero_shot_is_clip(clip, feats) -> None:
         * normalize(feats.cls_token, dim=-1)
         @ (texts(clip, 'a photo of {}.').T)
     )
-    torch.testing.assert_close(head(feats), expected)
-    torch.testing.assert_close(head((feats.cls_token,)), expected)
+    torch.testing.assert_close(head(feats), expected, **CLOSE)
+    torch.testing.assert_close(head((feats.cls_token,)), expected, **CLOSE)
     assert not list(head.parameters())
 
 
@@ -90,7 +93,7 @@ def test_adapter_mixes(clip, feats) -> None:
     new = torch.relu(torch.relu(token @ first.T) @ last.T)
     mixed = normalize(0.5 * new + 0.5 * token, dim=-1)
     torch.testing.assert_close(
-        head(feats), 100 * mixed @ head.text_features().T
+        head(feats), 100 * mixed @ head.text_features().T, **CLOSE
     )
 
 

@@ -12,6 +12,7 @@ from lore_mm.models import (
 from lore_mm.models.knowledge import build_class_embeddings
 from lore_mm.models.necks import knowledge_locality_neck
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 DIMS, TEXT_DIMS = 6, 5
 NAMES = ['ant', 'bee', 'cat']
@@ -73,13 +74,18 @@ def test_hands_features_on_at_inference(neck, features):
 
 
 def test_needs_features(neck):
-    with pytest.raises(TypeError, match="got tuple; set out_type='lore'"):
+    with pytest.raises(SetupError, match="got tuple; set out_type='lore'"):
         neck((torch.randn(2, DIMS),))
 
 
 def test_needs_the_tokens_of_a_white_box(neck, features):
-    with pytest.raises(TypeError, match='needs the tokens of a White Box'):
+    with pytest.raises(SetupError, match='needs the tokens of a White Box'):
         neck(features._replace(tokens=None))
+
+
+def test_needs_tokens_of_its_width(neck, features):
+    with pytest.raises(SetupError, match='embed_dims is 6, .* 7 channels'):
+        neck(features._replace(tokens=torch.randn(2, 9, 7)))
 
 
 def test_bare_black_box_passes_through(neck, features):
