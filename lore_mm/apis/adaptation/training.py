@@ -45,7 +45,8 @@ def train(config: Path) -> None:
         config=str(config),
         no_validate=False,
         seed=None,
-        amp=False,  # is in the config
+        amp=False,  # is in the config, as is the choice
+        auto_amp=False,
         auto_scale_lr=False,
         resume='auto',
         cfg_options=None,
