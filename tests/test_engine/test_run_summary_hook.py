@@ -49,7 +49,7 @@ def test_other_normalisation_is_told(tiny_runner):
         'data_preprocessor.mean is [1.0, 2.0, 3.0], the Black Box was pre-tr'
     )
     for mean in ([1.0, 2.0, 3.0], None):
-        change = dict(data_preprocessor__mean=mean) if mean else {}
+        change = dict(model__data_preprocessor__mean=mean) if mean else {}
         runner = tiny_runner(**change)
         RunSummaryHook().before_train(runner)
         log = Path(runner.logger.handlers[1].baseFilename).read_text()

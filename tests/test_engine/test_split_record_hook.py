@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from mmengine.dataset import BaseDataset
@@ -111,8 +112,8 @@ def test_choice_of_images_without_files_is_written(tiny_runner):
     hook = SplitRecordHook()
     runner._train_loop = runner.build_train_loop(runner._train_loop)
     runner._test_dataloader = None
-    runner.train_loop.dataloader.dataset = held_out('train')
-    runner.val_loop.dataloader.dataset = held_out('val')
+    runner.train_loop.dataloader = SimpleNamespace(dataset=held_out('train'))
+    runner.val_loop.dataloader = SimpleNamespace(dataset=held_out('val'))
     hook.before_train(runner)
     found = json.loads(Path(runner.work_dir, 'indices.json').read_text())
     inner, outer = found['train']
@@ -121,10 +122,10 @@ def test_choice_of_images_without_files_is_written(tiny_runner):
     chosen = {inner['indices'][i] for i in outer['indices']}
     assert chosen.isdisjoint(found['val'][0]['indices'])
 
-    runner.val_loop.dataloader.dataset = held_out('val', seed=1)
-    runner.train_loop.dataloader.dataset = HoldOut(
-        Pixels(ann_file=''), part='train', ratio=0.2, seed=0
-    )
+    whole = HoldOut(Pixels(ann_file=''), part='train', ratio=0.2, seed=0)
+    runner.train_loop.dataloader = SimpleNamespace(dataset=whole)
+    other = held_out('val', seed=1)
+    runner.val_loop.dataloader = SimpleNamespace(dataset=other)
     with pytest.raises(
         ValueError, match='image number .* in train and in val'
     ):
