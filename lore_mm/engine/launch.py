@@ -7,11 +7,11 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
-from mmengine.config import Config, ConfigDict, DictAction
+from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
 from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
@@ -23,6 +23,7 @@ from lore_mm.utils import SetupError, find_config, mixed_precision_pays
 from .config_keys import ConfigError, check_options
 from .files import latest_checkpoint, replace_when_done
 from .hooks.finite_loss_hook import InvalidLossError
+from .options import OptionAction
 from .plain import to_plain
 
 _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
@@ -83,30 +84,6 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help=argparse.SUPPRESS,
     )
-
-
-class OptionAction(DictAction):
-    """mmengine's reader of KEY=VALUE that names what it cannot read."""
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: Sequence[str],
-        option_string: str | None = None,
-    ) -> None:
-        """Read ``values``, or end with an error of the command line."""
-        for value in values:
-            try:
-                if 'dict(' in value:  # mmengine would take it for a text
-                    raise ValueError('a dict')
-                super().__call__(parser, namespace, [value], option_string)
-            except (ValueError, AssertionError, RecursionError) as error:
-                raise argparse.ArgumentError(
-                    self,
-                    f'{value!r} is no KEY=VALUE with closed brackets, such '
-                    "as a.b=1 or 'c=[1,2]'; of a dict give each key, d.e=1.",
-                ) from error
 
 
 def load_config(args: argparse.Namespace) -> Config:

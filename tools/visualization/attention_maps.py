@@ -15,7 +15,8 @@ from lore_mm.apis import AttentionVisualizer
 from lore_mm.apis.attention_maps import output_names, save_maps
 from lore_mm.apis.images import list_inputs
 from lore_mm.engine.files import check_work_dir
-from lore_mm.engine.launch import OptionAction, run_main
+from lore_mm.engine.launch import run_main
+from lore_mm.engine.options import OptionAction
 
 
 def parse_args() -> argparse.Namespace:
