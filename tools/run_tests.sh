@@ -4,7 +4,8 @@
 #   bash tools/run_tests.sh [PYTEST ARGUMENTS]
 #
 # The first run installs (see tools/make_env.sh for its settings), later ones
-# reuse the environment.
+# reuse the environment. Files of tests run side by side, one per core; to see
+# a single test at work give -n 0.
 set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -21,4 +22,4 @@ echo "run_tests: environment ready after $SECONDS s"
 cd "$ROOT"
 ruff check .
 ruff format --check .
-exec python -m pytest "$@"
+exec python -m pytest -n auto --dist loadfile "$@"

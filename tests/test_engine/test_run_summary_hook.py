@@ -4,6 +4,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
 from torch import nn
 
 from lore_mm.engine.hooks import RunSummaryHook
@@ -44,13 +45,13 @@ def test_without_validation(tiny_runner):
     assert re.search('Test it with: .*/epoch_2.pth\n', log)
 
 
-def test_other_normalisation_is_told(tiny_runner):
+@pytest.mark.parametrize('mean', [[1.0, 2.0, 3.0], None])
+def test_other_normalisation_is_told(tiny_runner, mean):
     said = (
         'data_preprocessor.mean is [1.0, 2.0, 3.0], the Black Box was pre-tr'
     )
-    for mean in ([1.0, 2.0, 3.0], None):
-        change = dict(model__data_preprocessor__mean=mean) if mean else {}
-        runner = tiny_runner(**change)
-        RunSummaryHook().before_train(runner)
-        log = Path(runner.logger.handlers[1].baseFilename).read_text()
-        assert (said in log) is bool(mean)
+    change = dict(model__data_preprocessor__mean=mean) if mean else {}
+    runner = tiny_runner(**change)
+    RunSummaryHook().before_train(runner)
+    log = Path(runner.logger.handlers[1].baseFilename).read_text()
+    assert (said in log) is bool(mean)
