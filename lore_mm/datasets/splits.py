@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .records import write_record
 from .sampling import relative_names
 
@@ -43,6 +45,33 @@ def split_images(**splits: Any) -> dict[str, list[str]]:
     return {
         split: [next(names) for _ in found] for split, found in paths.items()
     }
+
+
+def check_labels(dataset: Any, num_classes: int, split: str) -> None:
+    """Check that every label of a data set is one of the classes.
+
+    Args:
+        dataset: A data set as for :func:`split_images`. Images without a
+            label, or with labels of another kind than whole numbers, pass.
+        num_classes (int): How many classes there are.
+        split (str): Name of the split, for the message.
+
+    Raises:
+        ValueError: A label is below 0 or not below ``num_classes``.
+    """
+    for i in range(len(dataset)):
+        info = dataset.get_data_info(i)
+        labels = np.atleast_1d(np.asarray(info.get('gt_label', ())))
+        if labels.dtype.kind not in 'iu':
+            continue
+        wrong = labels[(labels < 0) | (labels >= num_classes)]
+        if len(wrong):
+            image = info.get('img_path', f'number {i}')
+            raise ValueError(
+                f"image '{image}' of {split} has label {wrong[0]}; there are "
+                f'{num_classes} classes, so labels go from 0 to '
+                f'{num_classes - 1}. Mend the label, or the list of classes.'
+            )
 
 
 def subset_records(**splits: Any) -> dict[str, list[dict[str, Any]]]:

@@ -2,7 +2,7 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from mmengine.runner import Runner
 
@@ -50,6 +50,14 @@ _HELPERS = {
 }
 
 
+# What mmengine's Runner reads of these; it passes over other keys.
+_SECTIONS = {
+    'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
+    'randomness': set(inspect.signature(Runner.set_randomness).parameters)
+    - {'self'},
+}
+
+
 class ConfigError(ValueError):
     """A config that cannot be run."""
 
@@ -70,33 +78,61 @@ def without_helpers(cfg: Mapping) -> dict:
 
 
 def check_config_keys(cfg: Mapping) -> None:
-    """Check the top-level keys of a config.
+    """Check the keys of a config that no constructor would refuse.
 
     mmengine's ``Runner.from_cfg`` passes over a key that it does not know, so
     that ``optim_wraper`` trains with another optimizer, or none. Misspelt
-    keys further down reach a constructor, which names them itself.
+    keys further down reach a constructor, which names them itself; but not
+    those of ``env_cfg`` and ``randomness`` and the names of hooks.
 
     Args:
         cfg (Mapping): A config, with all its bases and options merged.
 
     Raises:
-        ConfigError: A key is unknown. Own helper variables are allowed when
-            their names start with an underscore.
+        ConfigError: A key is unknown, a hook has no type, or there is no
+            model. Own helper variables are allowed when their names start
+            with an underscore.
     """
     known = known_config_keys()
     unknown = [key for key in cfg if key not in known and key[:1] != '_']
-    if not unknown:
-        return
-    named = []
-    for key in unknown:
-        near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-        named.append(
-            f'{key!r} (did you mean {near[0]!r}?)' if near else repr(key)
+    if unknown:
+        named = ', '.join(_with_suggestion(key, known) for key in unknown)
+        raise ConfigError(
+            f'unknown config key {named}; start the name of a helper '
+            f'variable with an underscore.'
         )
-    raise ConfigError(
-        f'unknown config key {", ".join(named)}; start the name of a helper '
-        f'variable with an underscore.'
-    )
+    for section, known in _SECTIONS.items():
+        for key in cfg.get(section) or {}:
+            if key not in known:
+                raise ConfigError(
+                    f'unknown config key {_with_suggestion(key, known)} in '
+                    f'{section}, which takes {", ".join(sorted(known))}.'
+                )
+    _check_hooks(cfg)
+    if not cfg.get('model', True):
+        raise ConfigError(
+            f'model is {cfg["model"]!r}; it must be a dict with a type.'
+        )
+
+
+def _check_hooks(cfg: Mapping) -> None:
+    """A hook whose name is misspelt is one that has options but no type."""
+    hooks = cfg.get('default_hooks') or {}
+    for name, hook in hooks.items():
+        if isinstance(hook, Mapping) and 'type' not in hook:
+            named = _with_suggestion(name, set(hooks) - {name})
+            raise ConfigError(
+                f'unknown hook {named} in default_hooks: the config has none '
+                f'of that name, and this one has no type.'
+            )
+    for i, hook in enumerate(cfg.get('custom_hooks') or []):
+        if isinstance(hook, Mapping) and 'type' not in hook:
+            raise ConfigError(f'custom_hooks.{i} has no type: {dict(hook)}.')
+
+
+def _with_suggestion(key: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    return f'{key!r} (did you mean {near[0]!r}?)' if near else repr(key)
 
 
 def check_options(options: Mapping) -> None:

@@ -114,15 +114,15 @@ def _load_file(path: Path, map_location: str | torch.device) -> object:
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """The newest checkpoint that a run left in ``work_dir``, if any.
 
-    A work folder may have been moved: where the path that was written down is
-    gone, the file of the same name in ``work_dir`` is taken.
+    A work folder may have been moved or copied: a file of the name that was
+    written down is taken from ``work_dir`` first.
     """
     work_dir = Path(work_dir)
     note = work_dir / LAST_CHECKPOINT
     written = note.read_text().strip() if note.is_file() else ''
     if not written:
         return None
-    for path in (Path(written), work_dir / Path(written).name):
+    for path in (work_dir / Path(written).name, Path(written)):
         if path.is_file():
             return path
     raise CheckpointError(

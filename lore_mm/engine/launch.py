@@ -94,13 +94,23 @@ def load_config(args: argparse.Namespace) -> Config:
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     path = find_config(args.config)
-    cfg = Config.fromfile(path)
+    try:
+        cfg = Config.fromfile(path)
+    except ValueError as error:
+        raise ConfigError(f'{path}: {error}{_settings()}') from error
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', path.stem))
     return cfg
+
+
+def _settings() -> str:
+    """Numbers that configs read from the environment, for a message."""
+    names = sorted(name for name in os.environ if name[:5] == 'LORE_')
+    found = ' '.join(f'{name}={os.environ[name]}' for name in names)
+    return f' (set in the environment: {found})' if found else ''
 
 
 def finish_config(cfg: Config, args: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ from .files import (
     safe_load_checkpoint,
 )
 from .num_classes import fill_num_classes
+from .saved_config import kept_when_resumed
 
 
 def _leave_process_group() -> None:
@@ -155,6 +156,8 @@ class LORERunner(Runner):
         checkpoint = safe_load_checkpoint(filename, map_location)
         try:
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
+            if self._resume:
+                self._compare_training(checkpoint)
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
         model = self.model
@@ -163,7 +166,19 @@ class LORERunner(Runner):
         model.load_state_dict(state, strict=strict)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
+        # Of old mmengine; its resume would run this text as Python.
+        checkpoint.get('meta', {}).pop('config', None)
         return checkpoint
+
+    def _compare_training(self, checkpoint: dict) -> None:
+        """Tell which changes of the config a resumed training ignores."""
+        ignored = kept_when_resumed(checkpoint, self.cfg)
+        if ignored:
+            self.logger.warning(
+                f'{", ".join(ignored)} changed since the checkpoint, which '
+                f'keeps its optimizer and its schedule of learning rates; to '
+                f'train with the new values start anew with load_from.'
+            )
 
     @master_only
     def save_checkpoint(

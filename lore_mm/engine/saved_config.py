@@ -7,6 +7,15 @@ from mmengine.config import Config
 
 from .files import CheckpointError
 
+# What mmengine restores from a checkpoint over what the config says.
+_KEPT = (
+    'optim_wrapper.optimizer',
+    'optim_wrapper.paramwise_cfg',
+    'param_scheduler',
+    'train_cfg.max_epochs',  # the length of the schedule
+    'train_cfg.max_iters',
+)
+
 
 def saved_config(checkpoint: Mapping) -> Config:
     """The config that a checkpoint was trained with.
@@ -33,6 +42,43 @@ def saved_config(checkpoint: Mapping) -> Config:
             f'the config in the checkpoint is no list of plain values '
             f'({error}) and was not run; give the config as a file.'
         ) from error
+
+
+def kept_when_resumed(checkpoint: Mapping, cfg: Config) -> list[str]:
+    """Keys of ``cfg`` that have another value in the checkpoint's config.
+
+    Only keys that a resumed training takes from the checkpoint, whatever the
+    config says: the optimizer and the schedule of learning rates.
+
+    Args:
+        checkpoint (Mapping): As :func:`safe_load_checkpoint` gives it.
+        cfg (Config): The config of the training that goes on.
+
+    Raises:
+        CheckpointError: The optimizer is of another type, whose state does
+            not fit.
+    """
+    try:
+        saved = saved_config(checkpoint)
+    except CheckpointError:
+        return []  # nothing to compare with
+    key = 'optim_wrapper.optimizer.type'
+    before, now = _get(saved, key), _get(cfg, key)
+    if None not in (before, now) and before != now:
+        raise CheckpointError(
+            f'{key} is {now!r}, but the checkpoint was trained with '
+            f'{before!r}, whose state does not fit; set it back, or start '
+            f'anew with load_from.'
+        )
+    return [key for key in _KEPT if _get(saved, key) != _get(cfg, key)]
+
+
+def _get(cfg: Config, key: str) -> object:
+    """The value under a dotted key, as plain types; None without it."""
+    value: object = cfg.to_dict()
+    for name in key.split('.'):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _parse(text: str) -> dict:

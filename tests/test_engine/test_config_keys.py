@@ -1,5 +1,6 @@
 """Misspelt config keys are refused, with a suggestion."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,32 @@ def test_option_that_would_change_nothing(key):
 
 def test_other_options_pass():
     check_options({'train_dataloader.dataset.data_root': 'x', '_own': 1})
+
+
+@pytest.mark.parametrize(
+    'options,said',
+    [
+        (
+            dict(randomness__sed=1),
+            "unknown config key 'sed' (did you mean 'seed'?) in randomness",
+        ),
+        (
+            dict(env_cfg__cudnn_benchmar=True),
+            "'cudnn_benchmar' (did you mean 'cudnn_benchmark'?) in env_cfg",
+        ),
+        (
+            dict(default_hooks__chekpoint__interval=1),
+            "unknown hook 'chekpoint' (did you mean 'checkpoint'?)",
+        ),
+        (dict(custom_hooks=[dict(interval=1)]), 'custom_hooks.0 has no type'),
+        (dict(model=None), 'model is None; it must be a dict with a type'),
+    ],
+)
+def test_what_no_constructor_would_refuse(tiny_runner, options, said):
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        tiny_runner(**options)
+
+
+def test_misspelt_key_of_the_checkpoints_is_named_at_once(tiny_runner):
+    with pytest.raises(TypeError, match="argument 'intervall'"):
+        tiny_runner(default_hooks__checkpoint__intervall=2)

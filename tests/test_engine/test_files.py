@@ -122,6 +122,15 @@ def test_latest_checkpoint(tmp_path):
     assert latest_checkpoint(tmp_path) == tmp_path / 'epoch_2.pth'
 
 
+def test_latest_checkpoint_of_a_copied_folder_is_its_own(tmp_path):
+    for name in ('original', 'copy'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'epoch_2.pth').touch()
+        note = tmp_path / name / 'last_checkpoint'
+        note.write_text(str(tmp_path / 'original' / 'epoch_2.pth'))
+    assert latest_checkpoint(tmp_path / 'copy').parent.name == 'copy'
+
+
 def test_work_dir_is_made(tmp_path):
     check_work_dir(tmp_path / 'a' / 'b')
     assert list((tmp_path / 'a' / 'b').iterdir()) == []

@@ -55,6 +55,15 @@ def test_work_dir(train_args, tiny_config, tmp_path):
     assert train_config(args).work_dir == os.path.join('work_dirs', 'plain')
 
 
+def test_setting_that_is_no_number(train_args, tmp_path, monkeypatch):
+    args = train_args()
+    args.config = str(tmp_path / 'sized.py')
+    (tmp_path / 'sized.py').write_text("_n = int('{{$LORE_IMG_SIZE:224}}')")
+    monkeypatch.setenv('LORE_IMG_SIZE', 'abc')
+    with pytest.raises(ConfigError, match='sized.py: .*LORE_IMG_SIZE=abc'):
+        load_config(args)
+
+
 def test_unknown_config(train_args):
     args = train_args()
     args.config = 'lore/no_such_config'

@@ -1,5 +1,7 @@
 """The runner: work folder, processes, checkpoints."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
 
@@ -57,3 +59,41 @@ def test_mixed_precision_on_any_device(tiny_runner):
     assert (True, torch.bfloat16) in seen
     assert (False, torch.float32) in seen
     assert runner.model.head.fc.weight.dtype == torch.float32
+
+
+def resumed(first, make, **changes):
+    """A runner that goes on where ``first`` ended, with changed options."""
+    path = f'{first.work_dir}/epoch_1.pth'
+    options = dict(train_cfg__max_epochs=1) | changes
+    return make(load_from=path, resume=True, **options)
+
+
+def test_resuming_tells_what_it_does_not_change(tiny_runner):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    for changes in ({}, dict(optim_wrapper__optimizer__lr=0.5)):
+        runner = resumed(first, tiny_runner, **changes)
+        with patch.object(runner.logger, 'warning') as warning:
+            runner.train()
+        said = ' '.join(str(call.args[0]) for call in warning.mock_calls)
+        assert ('optim_wrapper.optimizer changed' in said) is bool(changes)
+
+
+def test_resuming_with_another_optimizer_is_refused(tiny_runner):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    runner = resumed(first, tiny_runner, optim_wrapper__optimizer__type='Adam')
+    with pytest.raises(CheckpointError, match="is 'Adam', but .* 'AdamW'"):
+        runner.train()
+
+
+def test_code_in_a_checkpoint_is_not_run_when_resuming(tiny_runner, tmp_path):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    path = f'{first.work_dir}/epoch_1.pth'
+    checkpoint = torch.load(path, weights_only=True)
+    proof = tmp_path / 'ran'
+    checkpoint['meta']['config'] = f'open({str(proof)!r}, "w").close()'
+    torch.save(checkpoint, path)
+    resumed(first, tiny_runner).train()
+    assert not proof.exists()

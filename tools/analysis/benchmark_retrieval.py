@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import nn
@@ -27,6 +27,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lore_mm.datasets import read_ground_truth
 from lore_mm.engine import load_trained_weights
+from lore_mm.engine.launch import run_main
+from lore_mm.engine.options import OptionAction
 from lore_mm.evaluation.functional import revisited_map
 from lore_mm.evaluation.functional.revisited_map import PROTOCOLS
 from lore_mm.registry import DATASETS, MODELS
@@ -46,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     extract.add_argument('--batch-size', type=int, default=16)
     extract.add_argument('--workers', type=int, default=1)
     extract.add_argument('--limit', type=int, help='at most so many images')
-    extract.add_argument('--cfg-options', nargs='+', action=DictAction)
+    extract.add_argument('--cfg-options', nargs='+', action=OptionAction)
     for each in (score, extract):
         each.add_argument('--rounds', type=int, default=3)
     return parser.parse_args()
@@ -218,6 +220,10 @@ def benchmark_extract(args: argparse.Namespace) -> None:
         print(f'{name}: largest difference {(found - alone).abs().max():.1e}')
 
 
-if __name__ == '__main__':
+def main() -> None:
     args = parse_args()
     benchmark_map(args) if args.kind == 'map' else benchmark_extract(args)
+
+
+if __name__ == '__main__':
+    run_main(main)

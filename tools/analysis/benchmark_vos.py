@@ -30,6 +30,7 @@ from torch import Tensor
 from lore_mm.apis import VideoSegmentationInferencer
 from lore_mm.datasets import DAVISDataset, FrameFiles
 from lore_mm.datasets.davis_masks import load_mask, save_mask
+from lore_mm.engine.launch import run_main
 from lore_mm.evaluation.functional import (
     boundary_accuracy,
     propagate_labels,
@@ -265,4 +266,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

@@ -19,6 +19,7 @@ import matplotlib
 import yaml
 
 from lore_mm.engine.benchmark import load_benchmark
+from lore_mm.engine.launch import run_main
 from lore_mm.evaluation.benchmark_tables import (
     MEAN,
     Line,
@@ -155,4 +156,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

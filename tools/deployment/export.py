@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mmengine.config import DictAction
 from mmengine.model import BaseModel
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from lore_mm.engine.export import (
 )
 from lore_mm.engine.export_module import OUTPUTS, torch_runner
 from lore_mm.engine.launch import run_main
+from lore_mm.engine.options import OptionAction
 
 # Any square photo: pipelines of this package give one size for all.
 _PHOTO = (512, 512, 3)
@@ -64,7 +64,7 @@ def _add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--cfg-options',
         nargs='+',
-        action=DictAction,
+        action=OptionAction,
         metavar='KEY=VALUE',
         help='override keys of the config',
     )

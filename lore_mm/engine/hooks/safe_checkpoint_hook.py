@@ -1,7 +1,9 @@
 """Checkpoints that survive a full disk and a kill."""
 
 import os
+from inspect import signature
 from pathlib import Path
+from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
@@ -27,6 +29,15 @@ class SafeCheckpointHook(CheckpointHook):
     from, which the interruption may have cut off, so that the best checkpoint
     is that of an uninterrupted run.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        unknown = set(kwargs) - _known_arguments()
+        if unknown:  # mmengine would find out at the first checkpoint
+            raise TypeError(
+                f'{type(self).__name__}.__init__() got an unexpected keyword '
+                f'argument {min(unknown)!r}'
+            )
+        super().__init__(*args, **kwargs)
 
     def before_train(self, runner: Runner) -> None:
         """Prepare as mmengine does, then validate a resumed epoch."""
@@ -115,12 +126,21 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
 
+def _known_arguments() -> set[str]:
+    """Those of mmengine's hook, and of the saving that it hands others to."""
+    return {
+        name
+        for function in (CheckpointHook.__init__, Runner.save_checkpoint)
+        for name in signature(function).parameters
+    }
+
+
 def _follow_move(runner: Runner) -> None:
-    """Find the best checkpoints of a resumed folder that was moved."""
+    """Find the best checkpoints of a folder that was moved or copied."""
     info = runner.message_hub.runtime_info
     for key in [key for key in info if key.startswith('best_ckpt')]:
         here = Path(runner.work_dir, Path(info[key]).name)
-        if not Path(info[key]).exists() and here.exists():
+        if here.exists():
             runner.message_hub.update_info(key, str(here))
 
 

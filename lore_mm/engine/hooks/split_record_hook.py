@@ -5,17 +5,21 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 
 from lore_mm.datasets import split_images, subset_records, write_splits
 from lore_mm.datasets.records import write_record
+from lore_mm.datasets.splits import check_labels
 from lore_mm.registry import HOOKS
 
 
 @HOOKS.register_module()
 class SplitRecordHook(Hook):
-    """Write ``splits.json`` to the work folder; stop if splits overlap.
+    """Write ``splits.json`` to the work folder; stop if splits are wrong.
+
+    They are if they overlap, or if a label is none of the model's classes.
 
     The file names the images of the training, validation and test set, and
     fits :class:`~lore_mm.datasets.ImageFolder` as a ``split_file``. A test
@@ -39,7 +43,7 @@ class SplitRecordHook(Hook):
         """Check the splits; the first process writes the file.
 
         Raises:
-            ValueError: An image is in two splits.
+            ValueError: An image is in two splits, or a label is out of range.
         """
         splits = dict(train=runner.train_dataloader.dataset)
         if runner.val_loop is not None:
@@ -54,6 +58,7 @@ class SplitRecordHook(Hook):
                     f'{self.filename}: {type(dataset).__name__} does not name '
                     f'its images, {name} is left out.'
                 )
+        self._check_labels(runner, splits)
         records = subset_records(**splits)
         if not is_main_process():
             split_images(**splits)
@@ -64,6 +69,15 @@ class SplitRecordHook(Hook):
         write_splits(path, **splits)
         sizes = ', '.join(f'{len(d)} {name}' for name, d in splits.items())
         runner.logger.info(f'Images: {sizes}; written to {path}')
+
+    @staticmethod
+    def _check_labels(runner: Runner, splits: dict[str, Any]) -> None:
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        classes = getattr(getattr(model, 'head', None), 'num_classes', None)
+        if classes is not None:
+            for name, dataset in splits.items():
+                check_labels(dataset, classes, name)
 
     def _test_set(self, runner: Runner) -> Any:
         """The test set, built for this alone; None if there is none here."""

@@ -97,7 +97,7 @@ class TimmBlackBox(BlackBox):
         self.num_heads = model.blocks[0].attn.num_heads
         self.patch_size = model.patch_embed.patch_size[0]
         self.num_prefix_tokens = model.num_prefix_tokens
-        self.has_pre_norm = not isinstance(model.norm_pre, nn.Identity)
+        self.has_pre_norm = not _is_off(model.norm_pre)
         self.has_projection = projection
         self.out_dims = (
             model.head.out_features if projection else self.embed_dims
@@ -182,6 +182,10 @@ def _has_projection(model_name: str, pretrained: bool) -> bool:
     return _FINE_TUNED not in tag.split('_')
 
 
+def _is_off(module: nn.Module) -> bool:
+    return isinstance(module, nn.Identity)
+
+
 def _create(
     model_name: str, pretrained: bool, kwargs: dict
 ) -> VisionTransformer:
@@ -216,9 +220,8 @@ def _create(
         'no CLS token': model.cls_token is None,
         'no position embedding': model.pos_embed is None,
         'no plain patch embedding': type(model.patch_embed) is not PatchEmbed,
-        'patches dropped at random': not isinstance(
-            model.patch_drop, nn.Identity
-        ),
+        'parallel blocks': not hasattr(model.blocks[0], 'attn'),
+        'patches dropped at random': not _is_off(model.patch_drop),
     }
     faults = [name for name, found in faults.items() if found]
     height, width = model.patch_embed.patch_size

@@ -173,6 +173,7 @@ def test_two_sources_of_weights():
         ('test_vit', {'class_token': False, 'global_pool': ''}, 'no CLS'),
         ('test_vit', {'pos_embed': 'none'}, 'no position embedding'),
         ('test_vit', {'patch_drop_rate': 0.1}, 'dropped at random'),
+        ('vit_small_patch16_18x2_224', {}, 'parallel blocks'),
         ('test_vit', {'patch_size': (16, 8)}, 'patches of 16 x 8'),
         (
             'test_vit',
