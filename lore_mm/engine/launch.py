@@ -20,13 +20,15 @@ from torch import Tensor
 
 from lore_mm.utils import SetupError, find_config, mixed_precision_pays
 
-from .config_keys import ConfigError, check_options
+from .config_keys import ConfigError
 from .files import latest_checkpoint, replace_when_done
 from .hooks.finite_loss_hook import InvalidLossError
-from .options import OptionAction
+from .options import OptionAction, merge_options
 from .plain import to_plain
 
 _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
+
+_SIZE = 'LORE_IMG_SIZE'
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -96,21 +98,16 @@ def load_config(args: argparse.Namespace) -> Config:
     path = find_config(args.config)
     try:
         cfg = Config.fromfile(path)
-    except ValueError as error:
-        raise ConfigError(f'{path}: {error}{_settings()}') from error
+    except (ValueError, KeyError) as error:
+        size = os.environ.get(_SIZE)  # most configs read it
+        note = f' ({_SIZE} is {size!r})' if size else ''
+        raise ConfigError(f'{path}: {error_line(error)}{note}') from error
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', path.stem))
     return cfg
-
-
-def _settings() -> str:
-    """Numbers that configs read from the environment, for a message."""
-    names = sorted(name for name in os.environ if name[:5] == 'LORE_')
-    found = ' '.join(f'{name}={os.environ[name]}' for name in names)
-    return f' (set in the environment: {found})' if found else ''
 
 
 def finish_config(cfg: Config, args: argparse.Namespace) -> None:
@@ -120,8 +117,7 @@ def finish_config(cfg: Config, args: argparse.Namespace) -> None:
         if loader is not None:
             _complete_loader(loader, cfg, training=name == 'train')
     if args.cfg_options:
-        check_options(args.cfg_options)
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
 
 
 def _complete_loader(loader: ConfigDict, cfg: Config, training: bool) -> None:

@@ -1,9 +1,11 @@
 """Groups of trained weights for the optimizer."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from mmengine.logging import print_log
 from mmengine.optim import DefaultOptimWrapperConstructor
+from mmengine.registry import OPTIMIZERS
 from torch import nn
 
 from lore_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS
@@ -33,9 +35,21 @@ class TrainedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         paramwise_cfg (dict, optional): See above. Defaults to None.
 
     Raises:
-        ValueError: An option is unknown, or a multiplier has no rate to
-            multiply.
+        ValueError: The optimizer or an option is unknown, or a multiplier has
+            no rate to multiply.
     """
+
+    def __init__(
+        self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
+    ) -> None:
+        kind = optim_wrapper_cfg.get('optimizer', {}).get('type')
+        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
+            near = get_close_matches(kind, OPTIMIZERS.module_dict)
+            raise ValueError(
+                f'there is no optimizer {kind!r}; like it: '
+                f'{", ".join(near) or "none"}.'
+            )
+        super().__init__(optim_wrapper_cfg, paramwise_cfg)
 
     def _validate_cfg(self) -> None:
         cfg = self.paramwise_cfg

@@ -1,9 +1,11 @@
 """Options of the command line that override keys of a config."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from mmengine.config import DictAction
+from mmengine.config import Config, DictAction
+
+from .config_keys import ConfigError, check_options
 
 
 class OptionAction(DictAction):
@@ -28,3 +30,25 @@ class OptionAction(DictAction):
                     f'{value!r} is no KEY=VALUE with closed brackets, such '
                     "as a.b=1 or 'c=[1,2]'; of a dict give each key, d.e=1.",
                 ) from error
+
+
+def merge_options(cfg: Config, options: Mapping) -> None:
+    """Override keys of a config.
+
+    Args:
+        cfg (Config): Changed in place.
+        options (Mapping): Dotted keys and their values.
+
+    Raises:
+        ConfigError: A key is that of a helper variable, or does not fit what
+            is there, such as a name in a list.
+    """
+    check_options(options)
+    for key, value in options.items():  # one by one, to name the wrong one
+        try:
+            cfg.merge_from_dict({key: value})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f'--cfg-options {key}={value} does not fit what the config '
+                f'has there: {error.args[0]}'
+            ) from error

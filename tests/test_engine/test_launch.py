@@ -60,7 +60,7 @@ def test_setting_that_is_no_number(train_args, tmp_path, monkeypatch):
     args.config = str(tmp_path / 'sized.py')
     (tmp_path / 'sized.py').write_text("_n = int('{{$LORE_IMG_SIZE:224}}')")
     monkeypatch.setenv('LORE_IMG_SIZE', 'abc')
-    with pytest.raises(ConfigError, match='sized.py: .*LORE_IMG_SIZE=abc'):
+    with pytest.raises(ConfigError, match='sized.py: .*LORE_IMG_SIZE is .abc'):
         load_config(args)
 
 
@@ -256,3 +256,12 @@ def test_traceback_goes_to_the_log(tiny_runner):
         run_main(runner.test)
     with open(runner.logger.handlers[1].baseFilename) as log:
         assert 'Traceback (most recent call last)' in log.read()
+
+
+@pytest.mark.parametrize(
+    'option', ['visualizer.vis_backends.7.type=A', 'train_cfg.max_epochs.a=1']
+)
+def test_option_that_does_not_fit_is_named(train_args, option):
+    key = option.partition('=')[0]
+    with pytest.raises(ConfigError, match=f'{key}=. does not fit'):
+        train_config(train_args('--cfg-options', option))

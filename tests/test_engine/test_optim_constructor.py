@@ -130,3 +130,8 @@ def test_unknown_option(paramwise, message):
 def test_nothing_to_multiply(paramwise):
     with pytest.raises(ValueError, match='decay_mult .* needs a rate'):
         build(Model(), dict(type='SGD', lr=0.1), **paramwise)
+
+
+def test_unknown_optimizer():
+    with pytest.raises(ValueError, match="no optimizer 'Adamm'; .*Adam"):
+        build(Model(), optimizer=dict(type='Adamm', lr=0.1))
