@@ -21,6 +21,9 @@ def final(work, epoch=2):
 def test_train_then_test(call_tool, tiny_config, work, tmp_path):
     config = tiny_config()
     call_tool('train.py', config)
+    log = next(work.glob('*/*.log')).read_text()
+    assert 'Epoch(train) [1][3/6]' in log
+    assert 'eta: 0:00:' in log
     (best,) = work.glob('best_*.pth')
     out = tmp_path / 'out' / 'metrics.json'
     call_tool('test.py', config, best, '--out', out)
@@ -41,9 +44,16 @@ def test_test_in_mixed_precision(call_tool, tiny_config, work, tmp_path):
     config = tiny_config()
     call_tool('train.py', config, '--amp')
     assert 'BFloat16OptimWrapper' in final(work)['meta']['cfg']
-    out = tmp_path / 'metrics.json'
-    call_tool('test.py', config, work / 'epoch_2.pth', '--amp', '--out', out)
-    assert 'accuracy/top1' in json.loads(out.read_text())
+    scores = {}
+    for amp in ((), ('--amp',)):
+        out = tmp_path / f'pred{len(amp)}.pkl'
+        options = ('--out', out, '--out-item', 'pred')
+        call_tool('test.py', config, work / 'epoch_2.pth', *amp, *options)
+        with out.open('rb') as file:
+            found = pickle.load(file)
+        scores[amp] = torch.stack([item['pred_score'] for item in found])
+    difference = (scores[()] - scores['--amp',]).abs().max()
+    assert 0 < difference < 0.05
 
 
 def test_options(call_tool, tiny_config, tmp_path):
