@@ -114,6 +114,20 @@ class LORERunner(Runner):
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
         return super().wrap_model(model_wrapper_cfg, model)
 
+    @master_only
+    def dump_config(self) -> None:
+        """Write the config, but not a test's over that of the training.
+
+        A run that loads a checkpoint of its own work folder and does not
+        resume it is a test, whose options may be others.
+        """
+        source = Path(self._load_from or '')
+        here = source.parent.resolve() == Path(self.work_dir).resolve()
+        of_training = Path(self.work_dir, Path(self.cfg.filename or '').name)
+        tests = source.is_file() and here and not self._resume
+        if not (tests and of_training.is_file()):
+            super().dump_config()
+
     def load_or_resume(self) -> None:
         """Load or resume; find the newest checkpoint of a moved folder too."""
         searches = self._resume and self._load_from is None

@@ -30,7 +30,12 @@ def test_train_then_test(call_tool, tiny_config, work, tmp_path):
     metrics = json.loads(out.read_text())
     assert set(metrics) == {'accuracy/top1'}
     assert 0 <= metrics['accuracy/top1'] <= 100
-    # The config that was written beside the checkpoint does as well.
+    # The config that was written beside the checkpoint does as well, and a
+    # test with other options leaves it as it is.
+    before = (work / 'tiny.py').read_text()
+    option = 'test_dataloader.batch_size=3'
+    call_tool('test.py', config, best, '--cfg-options', option)
+    assert (work / 'tiny.py').read_text() == before
     again = tmp_path / 'again.json'
     call_tool('test.py', work / 'tiny.py', best, '--out', again)
     assert again.read_text() == out.read_text()
