@@ -50,7 +50,8 @@ _HELPERS = {
 }
 
 
-# What mmengine's Runner reads of these; it passes over other keys.
+# What mmengine's Runner reads of these. It passes over other keys of env_cfg,
+# and meets those of randomness with a traceback.
 _SECTIONS = {
     'env_cfg': {'cudnn_benchmark', 'mp_cfg', 'dist_cfg', 'resource_limit'},
     'randomness': set(inspect.signature(Runner.set_randomness).parameters)
@@ -122,8 +123,8 @@ def _check_hooks(cfg: Mapping) -> None:
         if isinstance(hook, Mapping) and 'type' not in hook:
             named = _with_suggestion(name, set(hooks) - {name})
             raise ConfigError(
-                f'unknown hook {named} in default_hooks: the config has none '
-                f'of that name, and this one has no type.'
+                f'the hook {named} in default_hooks has no type, so there is '
+                f'nothing that its options could be for.'
             )
     for i, hook in enumerate(cfg.get('custom_hooks') or []):
         if isinstance(hook, Mapping) and 'type' not in hook:

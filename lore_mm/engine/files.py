@@ -114,21 +114,37 @@ def _load_file(path: Path, map_location: str | torch.device) -> object:
 def latest_checkpoint(work_dir: str | Path) -> Path | None:
     """The newest checkpoint that a run left in ``work_dir``, if any.
 
-    A work folder may have been moved or copied: a file of the name that was
-    written down is taken from ``work_dir`` first.
+    A work folder may have been moved or copied; see :func:`where_it_is_now`.
     """
     work_dir = Path(work_dir)
     note = work_dir / LAST_CHECKPOINT
     written = note.read_text().strip() if note.is_file() else ''
     if not written:
         return None
-    for path in (work_dir / Path(written).name, Path(written)):
-        if path.is_file():
-            return path
+    path = where_it_is_now(written, work_dir)
+    if path.is_file():
+        return path
     raise CheckpointError(
         f'{note} names {written}, which does not exist; give the checkpoint '
         f'by --resume PATH, or delete {note} to start from the beginning.'
     )
+
+
+def where_it_is_now(written: str, work_dir: str | Path) -> Path:
+    """Where a checkpoint is whose work folder may have been moved or copied.
+
+    Args:
+        written (str): The path that was written down when it was saved.
+        work_dir (str | Path): The work folder now.
+
+    Returns:
+        Path: The file of that name in ``work_dir`` if ``written`` is gone, or
+        if it lies in another run's work folder, of which this one is a copy.
+    """
+    path = Path(written)
+    here = Path(work_dir) / path.name
+    copied = (path.parent / LAST_CHECKPOINT).is_file()
+    return here if here.is_file() and (copied or not path.is_file()) else path
 
 
 def check_work_dir(work_dir: str | Path) -> None:

@@ -43,12 +43,8 @@ class TrainedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None
     ) -> None:
         kind = optim_wrapper_cfg.get('optimizer', {}).get('type')
-        if isinstance(kind, str) and OPTIMIZERS.get(kind) is None:
-            near = get_close_matches(kind, OPTIMIZERS.module_dict)
-            raise ValueError(
-                f'there is no optimizer {kind!r}; like it: '
-                f'{", ".join(near) or "none"}.'
-            )
+        if isinstance(kind, str):
+            _check_optimizer(kind)
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
 
     def _validate_cfg(self) -> None:
@@ -104,6 +100,18 @@ class TrainedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
             decay_mult = rule.get('decay_mult', decay_mult)
             rates['weight_decay'] = self.base_wd * decay_mult
         return rates
+
+
+def _check_optimizer(kind: str) -> None:
+    """See that a registry, which the scope of the run chooses, has it."""
+    with OPTIMIZERS.switch_scope_and_registry(None) as registry:
+        if registry.get(kind) is not None:
+            return
+        known = {*OPTIMIZERS.module_dict, *registry.module_dict}
+    near = ', '.join(get_close_matches(kind, known))
+    raise ValueError(
+        f'there is no optimizer {kind!r}; like it: {near or "none"}.'
+    )
 
 
 def _check_names(where: str, given: Mapping, known: set[str]) -> None:

@@ -1,6 +1,7 @@
 """Options of the command line that override keys of a config."""
 
 import argparse
+import copy
 from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config, DictAction
@@ -44,11 +45,21 @@ def merge_options(cfg: Config, options: Mapping) -> None:
             is there, such as a name in a list.
     """
     check_options(options)
-    for key, value in options.items():  # one by one, to name the wrong one
+    before = copy.deepcopy(cfg)
+    try:
+        cfg.merge_from_dict(dict(options))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f'--cfg-options {_culprit(before, options)} does not fit what the '
+            f'config has there: {error.args[0]}'
+        ) from error
+
+
+def _culprit(cfg: Config, options: Mapping) -> str:
+    """The first option that cannot be merged alone; else all of them."""
+    for key, value in options.items():
         try:
             cfg.merge_from_dict({key: value})
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConfigError(
-                f'--cfg-options {key}={value} does not fit what the config '
-                f'has there: {error.args[0]}'
-            ) from error
+        except (KeyError, TypeError, ValueError):
+            return f'{key}={value}'
+    return ' '.join(f'{key}={value}' for key, value in options.items())

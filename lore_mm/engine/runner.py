@@ -119,14 +119,19 @@ class LORERunner(Runner):
         """Write the config, but not a test's over that of the training.
 
         A run that loads a checkpoint of its own work folder and does not
-        resume it is a test, whose options may be others.
+        resume it may be a test, with other options; :meth:`train` writes.
         """
         source = Path(self._load_from or '')
         here = source.parent.resolve() == Path(self.work_dir).resolve()
         of_training = Path(self.work_dir, Path(self.cfg.filename or '').name)
-        tests = source.is_file() and here and not self._resume
-        if not (tests and of_training.is_file()):
+        may_test = source.is_file() and here and not self._resume
+        if not (may_test and of_training.is_file()):
             super().dump_config()
+
+    def train(self) -> nn.Module:
+        """Write the config and train."""
+        super().dump_config()
+        return super().train()
 
     def load_or_resume(self) -> None:
         """Load or resume; find the newest checkpoint of a moved folder too."""

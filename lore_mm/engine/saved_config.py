@@ -12,8 +12,6 @@ _KEPT = (
     'optim_wrapper.optimizer',
     'optim_wrapper.paramwise_cfg',
     'param_scheduler',
-    'train_cfg.max_epochs',  # the length of the schedule
-    'train_cfg.max_iters',
 )
 
 
@@ -47,8 +45,9 @@ def saved_config(checkpoint: Mapping) -> Config:
 def kept_when_resumed(checkpoint: Mapping, cfg: Config) -> list[str]:
     """Keys of ``cfg`` that have another value in the checkpoint's config.
 
-    Only keys that a resumed training takes from the checkpoint, whatever the
-    config says: the optimizer and the schedule of learning rates.
+    Only what a resumed training takes from the checkpoint, whatever the
+    config says: the optimizer and the schedule of learning rates. A schedule
+    without an end of its own keeps the length of the first training.
 
     Args:
         checkpoint (Mapping): As :func:`safe_load_checkpoint` gives it.
@@ -64,13 +63,19 @@ def kept_when_resumed(checkpoint: Mapping, cfg: Config) -> list[str]:
         return []  # nothing to compare with
     key = 'optim_wrapper.optimizer.type'
     before, now = _get(saved, key), _get(cfg, key)
-    if None not in (before, now) and before != now:
+    if None not in (before, now) and _name(before) != _name(now):
         raise CheckpointError(
-            f'{key} is {now!r}, but the checkpoint was trained with '
-            f'{before!r}, whose state does not fit; set it back, or start '
-            f'anew with load_from.'
+            f'{key} is {now!r}, but the checkpoint holds the state of '
+            f'{before!r}; set it back, or start anew with load_from.'
         )
-    return [key for key in _KEPT if _get(saved, key) != _get(cfg, key)]
+    changed = [key for key in _KEPT if _get(saved, key) != _get(cfg, key)]
+    lengths = ('train_cfg.max_epochs', 'train_cfg.max_iters')
+    longer = [key for key in lengths if _get(saved, key) != _get(cfg, key)]
+    schedules = _get(cfg, 'param_scheduler') or []
+    schedules = schedules if isinstance(schedules, list) else [schedules]
+    if any('end' not in schedule for schedule in schedules):
+        changed += [f'{key} (as the length of schedules)' for key in longer]
+    return changed
 
 
 def _get(cfg: Config, key: str) -> object:
@@ -78,7 +83,24 @@ def _get(cfg: Config, key: str) -> object:
     value: object = cfg.to_dict()
     for name in key.split('.'):
         value = value.get(name) if isinstance(value, Mapping) else None
+    value = _comparable(value)
+    if key == 'optim_wrapper.optimizer' and isinstance(value, dict):
+        value['type'] = _name(value.get('type'))
     return value
+
+
+def _comparable(value: object) -> object:
+    """Tuples as lists, of which it does not matter which is written."""
+    if isinstance(value, Mapping):
+        return {key: _comparable(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_comparable(item) for item in value]
+    return value
+
+
+def _name(kind: object) -> str:
+    """A type without its scope or module: ``torch.optim.AdamW`` too."""
+    return getattr(kind, '__name__', str(kind).rpartition('.')[2])
 
 
 def _parse(text: str) -> dict:

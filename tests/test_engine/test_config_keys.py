@@ -104,7 +104,8 @@ def test_other_options_pass():
         ),
         (
             dict(default_hooks__chekpoint__interval=1),
-            "unknown hook 'chekpoint' (did you mean 'checkpoint'?)",
+            "hook 'chekpoint' (did you mean 'checkpoint'?) in default_hooks "
+            'has no type',
         ),
         (dict(custom_hooks=[dict(interval=1)]), 'custom_hooks.0 has no type'),
         (dict(model=None), 'model is None; it must be a dict with a type'),
@@ -115,6 +116,7 @@ def test_what_no_constructor_would_refuse(tiny_runner, options, said):
         tiny_runner(**options)
 
 
-def test_misspelt_key_of_the_checkpoints_is_named_at_once(tiny_runner):
-    with pytest.raises(TypeError, match="argument 'intervall'"):
-        tiny_runner(default_hooks__checkpoint__intervall=2)
+@pytest.mark.parametrize('key', ['intervall', 'filename'])
+def test_wrong_key_of_the_checkpoints_is_named_at_once(tiny_runner, key):
+    with pytest.raises(TypeError, match=f"argument '{key}'"):
+        tiny_runner(**{f'default_hooks__checkpoint__{key}': 2})

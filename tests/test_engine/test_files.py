@@ -131,6 +131,16 @@ def test_latest_checkpoint_of_a_copied_folder_is_its_own(tmp_path):
     assert latest_checkpoint(tmp_path / 'copy').parent.name == 'copy'
 
 
+def test_latest_checkpoint_in_a_folder_of_its_own(tmp_path):
+    """``out_dir`` of the hook; the work folder holds an older run's."""
+    for name in ('work', 'out'):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'epoch_2.pth').touch()
+    written = tmp_path / 'out' / 'epoch_2.pth'
+    (tmp_path / 'work' / 'last_checkpoint').write_text(str(written))
+    assert latest_checkpoint(tmp_path / 'work') == written
+
+
 def test_work_dir_is_made(tmp_path):
     check_work_dir(tmp_path / 'a' / 'b')
     assert list((tmp_path / 'a' / 'b').iterdir()) == []

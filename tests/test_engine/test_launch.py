@@ -265,3 +265,14 @@ def test_option_that_does_not_fit_is_named(train_args, option):
     key = option.partition('=')[0]
     with pytest.raises(ConfigError, match=f'{key}=. does not fit'):
         train_config(train_args('--cfg-options', option))
+
+
+@pytest.mark.parametrize('last', [True, False])
+def test_options_are_merged_together(train_args, last):
+    words = [
+        'optim_wrapper.optimizer.type=SGD',
+        'optim_wrapper.optimizer.lr=2',
+    ]
+    words.insert(2 if last else 0, 'optim_wrapper.optimizer._delete_=True')
+    cfg = train_config(train_args('--cfg-options', *words))
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=2)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from mmengine.logging import MMLogger
 from mmengine.optim import build_optim_wrapper
+from mmengine.registry import DefaultScope
 from torch import nn
 
 import lore_mm  # noqa: F401  (registers everything)
@@ -135,3 +136,9 @@ def test_nothing_to_multiply(paramwise):
 def test_unknown_optimizer():
     with pytest.raises(ValueError, match="no optimizer 'Adamm'; .*Adam"):
         build(Model(), optimizer=dict(type='Adamm', lr=0.1))
+
+
+def test_optimizer_of_the_scope():
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        optimizer = build(Model(), optimizer=dict(type='Lamb', lr=0.1))
+    assert type(optimizer).__name__ == 'Lamb'

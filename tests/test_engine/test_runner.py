@@ -1,5 +1,6 @@
 """The runner: work folder, processes, checkpoints."""
 
+from pathlib import Path
 from unittest.mock import patch
 
 import pytest
@@ -61,6 +62,9 @@ def test_mixed_precision_on_any_device(tiny_runner):
     assert runner.model.head.fc.weight.dtype == torch.float32
 
 
+KEEP_ALL = dict(default_hooks__checkpoint__max_keep_ckpts=-1)
+
+
 def resumed(first, make, **changes):
     """A runner that goes on where ``first`` ended, with changed options."""
     path = f'{first.work_dir}/epoch_1.pth'
@@ -77,6 +81,47 @@ def test_resuming_tells_what_it_does_not_change(tiny_runner):
             runner.train()
         said = ' '.join(str(call.args[0]) for call in warning.mock_calls)
         assert ('optim_wrapper.optimizer changed' in said) is bool(changes)
+
+
+def test_resuming_for_longer_tells_about_the_schedule(tiny_runner):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    for end in (None, 9):
+        schedule = dict(param_scheduler__end=end) if end else {}
+        changes = dict(train_cfg__max_epochs=2, **KEEP_ALL) | schedule
+        runner = resumed(first, tiny_runner, **changes)
+        with patch.object(runner.logger, 'warning') as warning:
+            runner.train()
+        said = ' '.join(str(call.args[0]) for call in warning.mock_calls)
+        assert ('train_cfg.max_epochs (as the length' in said) is (not end)
+        assert runner.epoch == 2
+
+
+def test_resuming_with_the_same_optimizer_by_another_name(tiny_runner):
+    first = tiny_runner(
+        train_cfg__max_epochs=1, optim_wrapper__optimizer__betas=(0.9, 0.99)
+    )
+    first.train()
+    runner = resumed(
+        first,
+        tiny_runner,
+        optim_wrapper__optimizer__type='torch.optim.AdamW',
+        optim_wrapper__optimizer__betas=[0.9, 0.99],
+    )
+    with patch.object(runner.logger, 'warning') as warning:
+        runner.train()
+    assert 'changed' not in str(warning.mock_calls)
+
+
+def test_training_again_writes_its_config(tiny_runner):
+    first = tiny_runner(train_cfg__max_epochs=1)
+    first.train()
+    config = Path(first.work_dir, 'tiny.py')
+    path = f'{first.work_dir}/epoch_1.pth'
+    tiny_runner(load_from=path, optim_wrapper__optimizer__lr=0.5)
+    assert 'lr=0.5' not in config.read_text()  # it may be a test
+    tiny_runner(load_from=path, optim_wrapper__optimizer__lr=0.5).train()
+    assert 'lr=0.5' in config.read_text()
 
 
 def test_resuming_with_another_optimizer_is_refused(tiny_runner):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from mmengine.dataset import BaseDataset
 from mmengine.registry import DATASETS
+from mmpretrain.models.heads import RegressionHead
 
 from lore_mm.datasets import FewShotSubset, HoldOut
 from lore_mm.engine.hooks import SplitRecordHook
@@ -148,3 +149,10 @@ def test_label_that_is_no_class(tiny_runner, tmp_path):
     )
     with pytest.raises(ValueError, match='001.png. of train has label 7; '):
         start(runner)
+
+
+def test_number_to_predict_is_no_class(tiny_runner, tmp_path):
+    runner = tiny_runner()
+    runner.model.head = RegressionHead()
+    runner.model.head.num_classes = 1
+    start(runner)

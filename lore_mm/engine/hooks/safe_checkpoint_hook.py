@@ -13,6 +13,7 @@ from lore_mm.engine.files import (
     LAST_CHECKPOINT,
     CheckpointError,
     replace_when_done,
+    where_it_is_now,
 )
 from lore_mm.registry import HOOKS
 
@@ -31,7 +32,7 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        unknown = set(kwargs) - _known_arguments()
+        unknown = set(kwargs) - _ARGUMENTS
         if unknown:  # mmengine would find out at the first checkpoint
             raise TypeError(
                 f'{type(self).__name__}.__init__() got an unexpected keyword '
@@ -126,22 +127,15 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
 
 
-def _known_arguments() -> set[str]:
-    """Those of mmengine's hook, and of the saving that it hands others to."""
-    return {
-        name
-        for function in (CheckpointHook.__init__, Runner.save_checkpoint)
-        for name in signature(function).parameters
-    }
+_ARGUMENTS = set(signature(CheckpointHook).parameters) - {'kwargs'}
 
 
 def _follow_move(runner: Runner) -> None:
     """Find the best checkpoints of a folder that was moved or copied."""
     info = runner.message_hub.runtime_info
     for key in [key for key in info if key.startswith('best_ckpt')]:
-        here = Path(runner.work_dir, Path(info[key]).name)
-        if here.exists():
-            runner.message_hub.update_info(key, str(here))
+        found = where_it_is_now(info[key], runner.work_dir)
+        runner.message_hub.update_info(key, str(found))
 
 
 def _write_note(work_dir: Path, checkpoint: str) -> None:

@@ -8,6 +8,7 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
+from mmpretrain.models.heads import RegressionHead
 
 from lore_mm.datasets import split_images, subset_records, write_splits
 from lore_mm.datasets.records import write_record
@@ -19,7 +20,7 @@ from lore_mm.registry import HOOKS
 class SplitRecordHook(Hook):
     """Write ``splits.json`` to the work folder; stop if splits are wrong.
 
-    They are if they overlap, or if a label is none of the model's classes.
+    They are if they overlap, or if a training label is none of the classes.
 
     The file names the images of the training, validation and test set, and
     fits :class:`~lore_mm.datasets.ImageFolder` as a ``split_file``. A test
@@ -43,7 +44,8 @@ class SplitRecordHook(Hook):
         """Check the splits; the first process writes the file.
 
         Raises:
-            ValueError: An image is in two splits, or a label is out of range.
+            ValueError: An image is in two splits, or a training label is out
+                of range.
         """
         splits = dict(train=runner.train_dataloader.dataset)
         if runner.val_loop is not None:
@@ -58,7 +60,7 @@ class SplitRecordHook(Hook):
                     f'{self.filename}: {type(dataset).__name__} does not name '
                     f'its images, {name} is left out.'
                 )
-        self._check_labels(runner, splits)
+        self._check_labels(runner, splits.get('train'))
         records = subset_records(**splits)
         if not is_main_process():
             split_images(**splits)
@@ -71,13 +73,15 @@ class SplitRecordHook(Hook):
         runner.logger.info(f'Images: {sizes}; written to {path}')
 
     @staticmethod
-    def _check_labels(runner: Runner, splits: dict[str, Any]) -> None:
+    def _check_labels(runner: Runner, train: Any) -> None:
+        """Labels of training are classes; of a gallery they may be others."""
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
-        classes = getattr(getattr(model, 'head', None), 'num_classes', None)
-        if classes is not None:
-            for name, dataset in splits.items():
-                check_labels(dataset, classes, name)
+        head = getattr(model, 'head', None)
+        classes = getattr(head, 'num_classes', None)
+        regresses = isinstance(head, RegressionHead)
+        if train is not None and classes is not None and not regresses:
+            check_labels(train, classes, 'train')
 
     def _test_set(self, runner: Runner) -> Any:
         """The test set, built for this alone; None if there is none here."""
