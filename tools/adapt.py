@@ -14,7 +14,7 @@ import shlex
 from pathlib import Path
 
 from lore_mm.apis.adaptation import Adaptation, adapt
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.utils import find_tool
 
 

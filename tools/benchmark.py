@@ -26,7 +26,8 @@ from lore_mm.engine.benchmark import (
     read_result,
     write_config,
 )
-from lore_mm.engine.launch import run_main, write_metrics
+from lore_mm.engine.failures import run_main
+from lore_mm.engine.launch import write_metrics
 from lore_mm.engine.tool_process import ToolError, run_tool, train_and_test
 from lore_mm.evaluation.benchmark_tables import Table, to_markdown
 

@@ -17,7 +17,7 @@ from PIL import Image
 from lore_mm.apis import ImageExplorer
 from lore_mm.apis.image_attention import ImageAttention
 from lore_mm.apis.images import list_images, read_rgb
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.options import OptionAction
 
 # Read when gradio is imported.

@@ -19,7 +19,8 @@ import json
 from pathlib import Path
 
 from lore_mm.datasets.records import write_record
-from lore_mm.engine.launch import run_main, write_metrics
+from lore_mm.engine.failures import run_main
+from lore_mm.engine.launch import write_metrics
 from lore_mm.engine.tool_process import (
     ToolError,
     best_checkpoint,

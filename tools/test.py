@@ -10,12 +10,12 @@ from pathlib import Path
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
 
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.launch import (
     add_common_arguments,
     apply_test_args,
     build_runner,
     load_config,
-    run_main,
     write_metrics,
 )
 from lore_mm.utils.outputs import check_folder

@@ -2,12 +2,12 @@
 
 import argparse
 
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.launch import (
     add_common_arguments,
     apply_train_args,
     build_runner,
     load_config,
-    run_main,
 )
 
 

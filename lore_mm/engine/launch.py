@@ -1,28 +1,24 @@
 """What tools/train.py and tools/test.py share."""
 
 import argparse
-import errno
 import json
-import logging
 import os
 import sys
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.logging import MMLogger
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from lore_mm.utils import SetupError, find_config, mixed_precision_pays
+from lore_mm.utils import find_config, mixed_precision_pays
 
 from .config_keys import ConfigError
+from .failures import error_line
 from .files import latest_checkpoint, replace_when_done
-from .hooks.finite_loss_hook import InvalidLossError
 from .options import OptionAction, merge_options
 from .plain import to_plain
 
@@ -31,21 +27,6 @@ _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
 _SIZE = 'LORE_IMG_SIZE'
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
-
-# Failures that a user can act on: shown as one line.
-_EXPECTED = (
-    ValueError,
-    OSError,
-    ImportError,  # a package that only an option needs
-    SetupError,
-    InvalidLossError,
-)
-
-# What a failure of a library reads like whose cause is a key or a type of the
-# config, or a data set that is not there.
-_MARKS = ('__init__() ', 'registry. Please check', 'Cannot find CIFAR')
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def add_common_arguments(parser: argparse.ArgumentParser) -> None:
@@ -224,64 +205,3 @@ def _tensor_to_list(value: object) -> object:
     if isinstance(value, Tensor):
         return value.tolist()
     raise TypeError(f'{type(value).__name__} cannot be written as JSON')
-
-
-def run_main(main: Callable[[], None]) -> None:
-    """Run a tool; end an expected failure with one line and status 1.
-
-    Expected are errors that the user's files, config or disk cause. Their
-    traceback goes to the log file of the run. Others keep theirs: they are
-    bugs.
-    """
-    # A log file on a full disk must not bury the message under tracebacks.
-    logging.raiseExceptions = False
-    try:
-        main()
-    except _EXPECTED as error:
-        _fail(error)
-    except (TypeError, KeyError, RuntimeError) as error:
-        if not any(mark in str(error) for mark in _MARKS):
-            raise
-        _fail(error)
-    if torch.distributed.is_initialized():
-        # Left to the interpreter's end, gloo's threads can abort a process
-        # that has done its work.
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
-
-
-def _fail(error: Exception) -> None:
-    """Print ``error`` in one line, keep its traceback in the log; status 1."""
-    _log_traceback()
-    sys.exit(f'error: {error_line(error)}')
-
-
-def error_line(error: Exception) -> str:
-    """The message of ``error`` without line breaks or wrapping.
-
-    An error in a loading process arrives with its traceback as the message;
-    its last line holds what was raised.
-    """
-    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-    if 'DataLoader worker process' in text:
-        text = text.strip().splitlines()[-1].partition(': ')[2]
-    if isinstance(error, OSError) and error.errno in _DISK_FULL:
-        text = f'{text}; checkpoints that were written before are whole'
-    return ' '.join(text.split()) or type(error).__name__
-
-
-def _log_traceback() -> None:
-    """Write the current traceback to the log files, not to the screen."""
-    logger = MMLogger.get_current_instance()
-    record = logger.makeRecord(
-        logger.name,
-        logging.ERROR,
-        __file__,
-        0,
-        traceback.format_exc(),
-        (),
-        None,
-    )
-    for handler in logger.handlers:
-        if isinstance(handler, logging.FileHandler):
-            handler.handle(record)

@@ -1,16 +1,25 @@
 """Options of the command line that override keys of a config."""
 
 import argparse
+import ast
 import copy
+import re
 from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config, DictAction
 
 from .config_keys import ConfigError, check_options
 
+# Spaces that are more than the looks of a list: `a b`, but not `1, 2`.
+_SPACE_IN_TEXT = re.compile(r'(?<![,\s])\s+(?![,\s])')
+_SPACE_IN_LIST = re.compile(r'(?<![,\s\[(])\s+(?![,\s\])])')
+
 
 class OptionAction(DictAction):
-    """mmengine's reader of KEY=VALUE that names what it cannot read."""
+    """mmengine's reader of KEY=VALUE that names what it cannot read.
+
+    Spaces inside a text stay, which mmengine leaves out: a path, a template.
+    """
 
     def __call__(
         self,
@@ -20,17 +29,36 @@ class OptionAction(DictAction):
         option_string: str | None = None,
     ) -> None:
         """Read ``values``, or end with an error of the command line."""
-        for value in values:
+        options = dict(getattr(namespace, self.dest, None) or {})
+        for option in values:
             try:
-                if 'dict(' in value:  # mmengine would take it for a text
-                    raise ValueError('a dict')
-                super().__call__(parser, namespace, [value], option_string)
-            except (ValueError, AssertionError, RecursionError) as error:
+                key, value = option.split('=', maxsplit=1)
+                options[key] = _read(value.strip())
+            except (
+                ValueError,
+                SyntaxError,
+                AssertionError,
+                RecursionError,
+            ) as error:
                 raise argparse.ArgumentError(
                     self,
-                    f'{value!r} is no KEY=VALUE with closed brackets, such '
-                    "as a.b=1 or 'c=[1,2]'; of a dict give each key, d.e=1.",
+                    f'{option!r} is no KEY=VALUE with closed brackets, such '
+                    "as a.b=1 or 'c=[1,2]'; of a dict give each key, d.e=1; "
+                    'texts with spaces in a list need quotes.',
                 ) from error
+        setattr(namespace, self.dest, options)
+
+
+def _read(text: str) -> object:
+    """The value of an option; see :class:`OptionAction`."""
+    if 'dict(' in text:  # mmengine would take it for a text
+        raise ValueError('a dict')
+    if text[:1] + text[-1:] in ('[]', '()'):
+        if _SPACE_IN_LIST.search(text):
+            return ast.literal_eval(text)
+    elif _SPACE_IN_TEXT.search(text):
+        return text.strip('\'"')
+    return DictAction._parse_iterable(text)
 
 
 def merge_options(cfg: Config, options: Mapping) -> None:

@@ -39,6 +39,35 @@ def test_stops_and_names_the_terms(tiny_runner, value):
     ]
 
 
+class SpoilGradient(Hook):
+    """Makes the gradient of the head NaN in an iteration."""
+
+    def __init__(self, iteration):
+        self.iteration = iteration
+
+    def before_train(self, runner):
+        weight = runner.model.head.fc.weight
+        weight.register_hook(
+            lambda g: g * torch.nan if runner.iter == self.iteration else g
+        )
+
+
+@pytest.mark.parametrize('epochs', [2, 3])
+def test_weights_spoilt_by_the_last_step_are_not_saved(tiny_runner, epochs):
+    runner = tiny_runner(train_cfg__max_epochs=epochs)
+    runner.register_hook(SpoilGradient(11))  # the last of epoch 2
+    with pytest.raises(
+        InvalidLossError,
+        match='head.fc.weight is not finite after epoch .*was not saved. '
+        'Last checkpoint before it: .*epoch_1.pth. Lower',
+    ):
+        runner.train()
+    assert sorted(p.name for p in Path(runner.work_dir).glob('*.pth')) == [
+        'best_accuracy_top1_epoch_1.pth',
+        'epoch_1.pth',
+    ]
+
+
 def test_checks_every_interval(tiny_runner):
     runner = tiny_runner(default_hooks__finite_loss__interval=5)
     runner.register_hook(Spoil(1, float('nan')))

@@ -12,13 +12,12 @@ import torch
 from mmengine.config import Config
 
 from lore_mm.engine import CheckpointError, ConfigError, launch
+from lore_mm.engine.failures import error_line, run_main
 from lore_mm.engine.launch import (
     add_common_arguments,
     apply_test_args,
     apply_train_args,
-    error_line,
     load_config,
-    run_main,
     write_metrics,
 )
 

@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lore_mm.datasets import read_ground_truth
 from lore_mm.engine import load_trained_weights
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.options import OptionAction
 from lore_mm.evaluation.functional import revisited_map
 from lore_mm.evaluation.functional.revisited_map import PROTOCOLS

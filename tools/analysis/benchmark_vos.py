@@ -30,7 +30,7 @@ from torch import Tensor
 from lore_mm.apis import VideoSegmentationInferencer
 from lore_mm.datasets import DAVISDataset, FrameFiles
 from lore_mm.datasets.davis_masks import load_mask, save_mask
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.evaluation.functional import (
     boundary_accuracy,
     propagate_labels,

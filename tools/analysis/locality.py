@@ -36,8 +36,8 @@ from lore_mm.apis import init_model
 from lore_mm.apis.attention import kla_weights
 from lore_mm.apis.images import read_rgb
 from lore_mm.datasets import CUB200
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.files import check_work_dir, replace_when_done
-from lore_mm.engine.launch import run_main
 from lore_mm.engine.options import OptionAction
 from lore_mm.evaluation.functional import (
     attention_distance,

@@ -19,7 +19,7 @@ import matplotlib
 import yaml
 
 from lore_mm.engine.benchmark import load_benchmark
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.evaluation.benchmark_tables import (
     MEAN,
     Line,

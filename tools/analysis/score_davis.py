@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from lore_mm.datasets import DAVISDataset
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.evaluation.metrics.davis_folder import score_folder
 from lore_mm.evaluation.metrics.davis_metric import davis_figures, write_csv
 

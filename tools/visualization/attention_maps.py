@@ -14,8 +14,8 @@ from pathlib import Path
 from lore_mm.apis import AttentionVisualizer
 from lore_mm.apis.attention_maps import output_names, save_maps
 from lore_mm.apis.images import list_inputs
+from lore_mm.engine.failures import run_main
 from lore_mm.engine.files import check_work_dir
-from lore_mm.engine.launch import run_main
 from lore_mm.engine.options import OptionAction
 
 

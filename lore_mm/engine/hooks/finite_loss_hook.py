@@ -3,13 +3,20 @@
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from lore_mm.engine.files import CheckpointError, latest_checkpoint
 from lore_mm.registry import HOOKS
+
+_WAY_OUT = (
+    'Lower the learning rate, clip gradients (optim_wrapper.clip_grad), or '
+    'look at the inputs.'
+)
 
 
 class InvalidLossError(RuntimeError):
-    """The loss became NaN or infinite."""
+    """The loss or a trained weight became NaN or infinite."""
 
 
 @HOOKS.register_module()
@@ -18,7 +25,8 @@ class FiniteLossHook(Hook):
 
     mmengine logs the losses of the first process alone. Averaged, the log of
     several processes is that of one process with the whole batch, and all
-    processes stop together. Weights that a NaN has reached are not saved.
+    processes stop together. Weights that a NaN has reached are not saved: a
+    gradient may have brought it after the last loss.
 
     Args:
         interval (int): Iterations between two checks. Each check waits for
@@ -57,6 +65,22 @@ class FiniteLossHook(Hook):
         if not values.isfinite().all():
             raise InvalidLossError(self._message(runner, outputs))
 
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Check the trained weights.
+
+        Raises:
+            InvalidLossError: One is NaN or infinite.
+        """
+        model = runner.model
+        model = model.module if is_model_wrapper(model) else model
+        for name, param in model.named_parameters():
+            if param.requires_grad and not param.isfinite().all():
+                raise InvalidLossError(
+                    f'{name} is not finite after epoch {runner.epoch}, '
+                    f'iteration {runner.iter}, and was not saved. Last '
+                    f'checkpoint before it: {_last(runner)}. {_WAY_OUT}'
+                )
+
     @staticmethod
     def _message(runner: Runner, outputs: dict) -> str:
         terms = ', '.join(f'{k}={float(v):.4g}' for k, v in outputs.items())
@@ -68,10 +92,16 @@ class FiniteLossHook(Hook):
                 }
             )
         )
-        last = runner.message_hub.runtime_info.get('last_ckpt', 'none')
         return (
             f'the loss is not finite at epoch {runner.epoch + 1}, iteration '
             f'{runner.iter + 1}: {terms}; learning rate {rates}. Last '
-            f'checkpoint before it: {last}. Lower the learning rate, clip '
-            f'gradients (optim_wrapper.clip_grad), or look at the inputs.'
+            f'checkpoint before it: {_last(runner)}. {_WAY_OUT}'
         )
+
+
+def _last(runner: Runner) -> str:
+    """The newest checkpoint that was written whole."""
+    try:
+        return str(latest_checkpoint(runner.work_dir) or 'none')
+    except CheckpointError:  # deleted by hand
+        return 'none'

@@ -18,7 +18,8 @@ class TokenBatchNorm(nn.BatchNorm1d):
 
     With ``frozen_statistics`` the running statistics are used in training
     too, so that training and test agree; see
-    :class:`lore_mm.engine.hooks.NormStatisticsHook`.
+    :class:`lore_mm.engine.hooks.NormStatisticsHook`. A single sample, such as
+    a last batch of one image, has no statistics: the running ones are used.
     """
 
     def __init__(self, dims: int, **kwargs) -> None:
@@ -46,9 +47,11 @@ class TokenBatchNorm(nn.BatchNorm1d):
         """Normalise (..., C)."""
         self._check_input_dim(x)
         rows = x.reshape(-1, self.num_features)  # (R, C)
+        several = dist.is_initialized() and dist.get_world_size() > 1
+        alone = len(rows) < 2 and not several
         if self.measuring:
             out = self._measured(rows)
-        elif not self.training or self.frozen_statistics:
+        elif not self.training or self.frozen_statistics or alone:
             out = F.batch_norm(
                 rows,
                 self.running_mean,
@@ -57,15 +60,9 @@ class TokenBatchNorm(nn.BatchNorm1d):
                 self.bias,
                 eps=self.eps,
             )
-        elif dist.is_initialized() and dist.get_world_size() > 1:
+        elif several:
             out = self._synchronised(rows)
         else:
-            if len(rows) < 2:
-                raise ValueError(
-                    'batch norm needs more than one sample in training; '
-                    'raise the batch size, drop the last batch, or set '
-                    "norm='layer' in the White Box."
-                )
             out = super().forward(rows)
         return out.view(x.shape)
 

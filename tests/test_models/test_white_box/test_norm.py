@@ -41,12 +41,16 @@ def test_batch_norm_of_rows_and_strided_tokens(scramble):
     torch.testing.assert_close(norm(x)[1], norm(x[1]))
 
 
-def test_batch_norm_refuses_one_sample():
-    norm = TokenBatchNorm(DIMS)
-    with pytest.raises(ValueError, match='more than one sample in training'):
-        norm(torch.randn(1, DIMS))
-    norm(torch.randn(1, 2, DIMS))
-    norm.eval()(torch.randn(1, DIMS))
+def test_batch_norm_of_one_sample_takes_the_running_statistics(scramble):
+    norm = scramble(TokenBatchNorm(DIMS)).train()
+    before = {k: v.clone() for k, v in norm.state_dict().items()}
+    x = torch.randn(1, DIMS)
+    out = norm(x)
+    for name, value in norm.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    torch.testing.assert_close(out, norm.eval()(x))
+    norm.train()(torch.randn(1, 2, DIMS))  # two tokens do have statistics
+    assert not torch.equal(norm.running_mean, before['running_mean'])
 
 
 def test_batch_norm_refuses_another_width():
