@@ -61,7 +61,8 @@ def load_weights(path: str) -> dict[str, Tensor]:
     if not file.is_file():
         raise FileNotFoundError(
             f'checkpoint {path!r} does not exist; give a local file, or '
-            'pretrained=True to download.'
+            'pretrained=True to download. For a file that a shipped config '
+            'names, the first lines of its Black Box config tell the command.'
         )
     try:
         if file.suffix == '.safetensors':
