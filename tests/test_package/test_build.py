@@ -1,8 +1,11 @@
 """What setup.py puts into a wheel, and what it says it needs."""
 
+import os
 import re
+import shutil
 import subprocess
 import sys
+import zipfile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import lore_mm
 
 ROOT = Path(__file__).parents[2]
 IGNORED = {'__pycache__'}
+IGNORE = shutil.ignore_patterns(*IGNORED)
 
 
 def _files(folder: Path) -> set[str]:
@@ -65,6 +69,38 @@ def test_shell_tools_keep_their_mode(built) -> None:
 def test_nothing_is_left_in_the_checkout(built) -> None:
     assert built.is_dir()
     assert not (ROOT / 'lore_mm' / '.mim').exists()
+
+
+def test_wheel_works_without_the_checkout(tmp_path) -> None:
+    source, site = tmp_path / 'source', tmp_path / 'site'
+    parts = ('lore_mm', 'configs', 'tools', 'requirements')
+    for part in parts:
+        shutil.copytree(ROOT / part, source / part, ignore=IGNORE)
+    for file in ROOT.glob('*.*'):
+        if file.is_file():
+            shutil.copy(file, source)
+    pip = [sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps']
+    options = ['--no-build-isolation', '-w', str(tmp_path), str(source)]
+    subprocess.run([*pip, *options], check=True)
+    (wheel,) = tmp_path.glob('*.whl')
+    zipfile.ZipFile(wheel).extractall(site)
+
+    def run(*command: str) -> str:
+        env = dict(os.environ, PYTHONPATH=str(site))
+        return subprocess.run(
+            [sys.executable, *command],
+            env=env,
+            cwd=site.parent,  # not a checkout
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+
+    shipped = site / 'lore_mm' / '.mim'
+    code = 'from lore_mm.utils import find_config as f; print(f("lore/{}"))'
+    found = run('-c', code.format('vit-b_cub'))
+    assert found.strip() == str(shipped / 'configs/lore/vit-b_cub.py')
+    assert '--auto-scale-lr' in run(str(shipped / 'tools/train.py'), '-h')
 
 
 def _requirements(kind: str) -> list[Requirement]:
