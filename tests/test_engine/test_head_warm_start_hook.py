@@ -74,6 +74,11 @@ def test_layer_equals_scikit_learn(bench, root, bias, log):
     assert f'on 15 images, {100 * share:.2f} % of them right' in log.text
 
 
+def test_images_of_a_large_set_are_drawn(bench, root, log):
+    build(num_images=8).before_train(make_runner(bench, root))
+    assert 'logistic regression on 8 images' in log.text
+
+
 def test_nothing_but_the_layer_changes(bench, root):
     runner = make_runner(bench, root)
     before = {
@@ -126,7 +131,8 @@ def test_resume_and_load(bench, root, state, kwargs, starts):
     'kwargs, message',
     [
         (dict(inverse_strength=0), 'must be positive, got 0'),
-        (dict(max_iter=0), 'at least 1, got 0'),
+        (dict(max_iter=0), 'max_iter must be at least 1, got 0'),
+        (dict(num_images=0), 'num_images must be at least 1, got 0'),
     ],
 )
 def test_bad_arguments(kwargs, message):

@@ -40,6 +40,8 @@ class HeadWarmStartHook(Hook):
         pipeline (list[dict], optional): Pipeline without randomness. Defaults
             to None: that of the validation set.
         batch_size (int, optional): Defaults to that of training.
+        num_images (int): Images to fit to at most, a fixed random choice, as
+            all features are kept in memory. Defaults to 20000.
 
     Raises:
         ValueError: An argument is out of range, or the head has no such
@@ -54,6 +56,7 @@ class HeadWarmStartHook(Hook):
         max_iter: int = 1000,
         pipeline: Sequence[dict] | None = None,
         batch_size: int | None = None,
+        num_images: int = 20_000,
     ) -> None:
         if inverse_strength <= 0:
             raise ValueError(
@@ -61,6 +64,11 @@ class HeadWarmStartHook(Hook):
             )
         if max_iter < 1:
             raise ValueError(f'max_iter must be at least 1, got {max_iter}.')
+        if num_images < 1:
+            raise ValueError(
+                f'num_images must be at least 1, got {num_images}.'
+            )
+        self.num_images = num_images
         self.inverse_strength = inverse_strength
         self.layer = layer
         self.after_load = after_load
@@ -87,6 +95,7 @@ class HeadWarmStartHook(Hook):
             lambda img: layer_input(model, layer, img),
             self.pipeline,
             self.batch_size,
+            self.num_images,
         )
         self._fill(layer, data)
 
