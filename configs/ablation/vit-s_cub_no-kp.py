@@ -5,6 +5,7 @@
 All else is as in ``configs/lore/vit-s_cub.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.31 M of 24.4 M weights (200 classes).
+Figures: top-1 76.4 % on 13 classes at 126 px, all images (docs/results.md).
 """
 
 _base_ = [

@@ -5,6 +5,7 @@
 Data and schedule are as in ``configs/lore/vit-s_cub.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 1.27 M of 23.3 M weights (200 classes).
+Figures: top-1 71.6 % on 13 classes at 126 px, all images (docs/results.md).
 """
 
 _base_ = [

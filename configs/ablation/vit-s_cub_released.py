@@ -5,6 +5,7 @@
 Data and schedule are as in ``configs/lore/vit-s_cub.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.7 M of 24.8 M weights (200 classes).
+Figures: top-1 73.1 % on 13 classes at 126 px, all images (docs/results.md).
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/coop_clip-b32_cub.py
 
 Cost: trains 8.19 k of 87.9 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

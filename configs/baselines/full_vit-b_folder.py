@@ -4,6 +4,7 @@
     python tools/train.py configs/baselines/full_vit-b_folder.py
 
 Cost: trains all 85.8 M weights (2 classes).
+Figures: not run here.
 """
 
 _base_ = [

@@ -4,6 +4,7 @@
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains all 22.1 M weights (200 classes).
+Figures: top-1 68.6 % on 13 classes at 98 px, 16 shots (docs/benchmark.md).
 """
 
 _base_ = [

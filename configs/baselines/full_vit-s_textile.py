@@ -4,6 +4,7 @@
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains all 22.1 M weights (3 classes).
+Figures: not run here.
 """
 
 _base_ = [

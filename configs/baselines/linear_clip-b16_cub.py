@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/linear_clip-b16_cub.py
 
 Cost: trains 103 k of 86.3 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

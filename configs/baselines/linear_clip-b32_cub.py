@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/linear_clip-b32_cub.py
 
 Cost: trains 103 k of 88 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

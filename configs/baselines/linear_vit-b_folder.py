@@ -4,6 +4,7 @@
     python tools/train.py configs/baselines/linear_vit-b_folder.py
 
 Cost: trains 1.54 k of 85.8 M weights (2 classes).
+Figures: not run here.
 """
 
 _base_ = [

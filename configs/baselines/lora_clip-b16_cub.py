@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/lora_clip-b16_cub.py
 
 Cost: trains 692 k of 86.9 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/lora_vit-b_cub.py
 
 Cost: trains 744 k of 86.5 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

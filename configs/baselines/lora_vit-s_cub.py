@@ -4,6 +4,7 @@
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 372 k of 22.4 M weights (200 classes).
+Figures: top-1 68.1 % on 13 classes at 98 px, 16 shots (docs/benchmark.md).
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/train.py configs/baselines/vpt-deep_vit-b_cub.py
 
 Cost: trains 246 k of 86 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

@@ -4,6 +4,7 @@
     python tools/train.py configs/baselines/vpt-deep_vit-b_folder.py
 
 Cost: trains 93.7 k of 85.9 M weights (2 classes).
+Figures: not run here.
 """
 
 _base_ = [

@@ -4,6 +4,7 @@
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 123 k of 22.2 M weights (200 classes).
+Figures: top-1 73.5 % on 13 classes at 126 px, all images (docs/results.md).
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/test.py configs/baselines/zero-shot_clip-b16_cub.py none
 
 Cost: trains none of 86.2 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/train.py configs/lore/clip-b16_cub.py
 
 Cost: trains 9.29 M of 95.5 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

@@ -3,6 +3,7 @@
     python tools/train.py configs/lore/vit-b_cub.py
 
 Cost: trains 9.34 M of 95.1 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

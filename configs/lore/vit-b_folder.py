@@ -4,6 +4,7 @@
     python tools/train.py configs/lore/vit-b_folder.py
 
 Cost: trains 8.89 M of 94.7 M weights (2 classes).
+Figures: not run here.
 """
 
 _base_ = [

@@ -4,6 +4,7 @@
 
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.75 M of 24.8 M weights (200 classes).
+Figures: top-1 76.1 % on 13 classes at 126 px, all images (docs/results.md).
 """
 
 _base_ = [

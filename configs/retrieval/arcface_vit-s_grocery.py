@@ -8,6 +8,7 @@ then score its checkpoint as any other, by the same metric:
 
 Folder: ``GROCERY_ROOT``. The database of that test is this training split.
 Cost: trains 2.1 M of 24.2 M weights (81 classes).
+Figures: not run here.
 """
 
 _base_ = [

@@ -6,6 +6,7 @@ Only White Box, neck and head are trained. To start from the White Box of a
 classifier: ``--cfg-options load_from=CHECKPOINT``. Without the constraint:
 ``--cfg-options model.constraint=None model.neck=None``.
 Cost: trains 2.62 M of 24.7 M weights (2 classes).
+Figures: not run here.
 """
 
 _base_ = [

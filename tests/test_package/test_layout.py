@@ -43,5 +43,8 @@ def test_leaf_configs_are_short_and_say_what_they_are() -> None:
     for file in LEAVES:
         text = file.read_text()
         code = ast.parse(text)
-        assert ast.get_docstring(code), f'{_name(file)} has no docstring'
+        said = ast.get_docstring(code)
+        assert said, f'{_name(file)} has no docstring'
+        figures = ('Figures: ', 'Published', 'No published figure')
+        assert any(word in said for word in figures), _name(file)
         assert len(text.splitlines()) < MAX_LEAF, _name(file)
