@@ -6,7 +6,7 @@ r"""Point correspondence on SPair-71k by ViT-S/14 (DINOv2).
 
 The first is LORE, the second the bare Black Box.
 Folder: ``SPAIR_ROOT``. Cost: some 1,800 images once, then 12,234 pairs.
-Nothing published to compare with.
+No published figure: this ViT is not among the paper's.
 """
 
 _base_ = [

@@ -6,6 +6,7 @@ Recipe, head scale and loss are the published ones. The data is not among the
 published sets, and validation images, which are held out of the training
 split, choose the checkpoint.
 Cost: trains 9.18 M of 95.4 M weights (200 classes).
+Figures: not run here, the weights are on a model hub.
 """
 
 _base_ = [

@@ -7,6 +7,7 @@ published sets, and validation images, which are held out of the training
 split, choose the checkpoint.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.7 M of 24.8 M weights (200 classes).
+Figures: not run here.
 """
 
 _base_ = [
