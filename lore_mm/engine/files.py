@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,16 @@ from lore_mm.utils.outputs import check_folder
 
 # mmengine's name for the file that holds the path of the newest checkpoint.
 LAST_CHECKPOINT = 'last_checkpoint'
+
+# What torch.load raises on a file that lost a part.
+_DAMAGED = (
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 _URL_SCHEMES = ('http://', 'https://')
 
@@ -107,7 +118,7 @@ def _load_file(path: Path, map_location: str | torch.device) -> object:
             f'plain types, which could run code when read. Nothing of it was '
             f'run. Convert it to a file of tensors where it is trusted.'
         ) from error
-    except (EOFError, RuntimeError, KeyError, ValueError) as error:
+    except _DAMAGED as error:
         raise CheckpointError(broken) from error
 
 

@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ _DAMAGED = (
     LookupError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 # How many keys an error names before it only counts them.

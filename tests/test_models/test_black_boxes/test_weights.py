@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from lore_mm.engine.files import CheckpointError, safe_load_checkpoint
 from lore_mm.models.black_boxes.weights import (
     check_sources,
     load_weights,
@@ -173,3 +174,17 @@ def test_two_sources():
     check_sources(False, 'file')
     with pytest.raises(ValueError, match='two sources'):
         check_sources('openai', 'file')
+
+
+@pytest.mark.parametrize('zipped', [True, False])
+def test_file_cut_off_anywhere(tmp_path, model, zipped):
+    file = tmp_path / 'weights.pth'
+    state = model.state_dict()
+    torch.save(state, file, _use_new_zipfile_serialization=zipped)
+    content = file.read_bytes()
+    for size in range(0, len(content) - 1, max(1, len(content) // 300)):
+        file.write_bytes(content[:size])
+        with pytest.raises(ValueError, match='weights.pth.* damaged'):
+            load_weights(str(file))
+        with pytest.raises(CheckpointError, match='weights.pth'):
+            safe_load_checkpoint(file)
