@@ -37,6 +37,21 @@ def call_tool(monkeypatch):
 
 
 @pytest.fixture
+def fails(call_tool):
+    """Run a tool that must fail; the one line that it ends with."""
+
+    def run(*args):
+        with pytest.raises(SystemExit) as failure:
+            call_tool(*args)
+        message = failure.value.code
+        assert message.startswith('error: ')
+        assert '\n' not in message
+        return message
+
+    return run
+
+
+@pytest.fixture
 def start_tool(tmp_path):
     """Run ``tools/<name>`` in a process of its own; returns its result."""
 

@@ -23,21 +23,6 @@ def root(tiny_config, tmp_path) -> Path:
 
 
 @pytest.fixture
-def fails(call_tool):
-    """Run a tool that must fail; the one line that it ends with."""
-
-    def run(*args):
-        with pytest.raises(SystemExit) as failure:
-            call_tool(*args)
-        message = failure.value.code
-        assert message.startswith('error: ')
-        assert '\n' not in message
-        return message
-
-    return run
-
-
-@pytest.fixture
 def trained(call_tool, tiny_config, tmp_path) -> Path:
     """A checkpoint of one epoch on three classes."""
     call_tool('train.py', tiny_config(train_cfg__max_epochs=1))

@@ -103,15 +103,6 @@ def test_hooks_can_be_switched_off(call_tool, tiny_config, work):
     assert not (work / 'splits.json').exists()
 
 
-def fails(call_tool, *args):
-    with pytest.raises(SystemExit) as failure:
-        call_tool(*args)
-    message = failure.value.code
-    assert message.startswith('error: ')
-    assert '\n' not in message
-    return message
-
-
 @pytest.mark.parametrize(
     'option,said',
     [
@@ -130,50 +121,40 @@ def fails(call_tool, *args):
         ('optim_wrapper.optimizer.lr=1e30', 'the loss is not finite at epoch'),
     ],
 )
-def test_bad_input_ends_in_one_line(call_tool, tiny_config, option, said):
+def test_bad_input_ends_in_one_line(fails, tiny_config, option, said):
     config = tiny_config()
-    assert said in fails(
-        call_tool, 'train.py', config, '--cfg-options', option
-    )
+    assert said in fails('train.py', config, '--cfg-options', option)
 
 
-def test_weights_of_another_vit_end_in_one_line(
-    call_tool, tiny_config, tmp_path
-):
+def test_weights_of_another_vit_end_in_one_line(fails, tiny_config, tmp_path):
     path = tmp_path / 'vit.safetensors'
     state = timm.create_model('test_vit').state_dict()
     save_file({**state, 'mask_token': torch.zeros(1)}, path)
     option = f'model.backbone.black_box.checkpoint={path}'
-    message = fails(
-        call_tool, 'train.py', tiny_config(), '--cfg-options', option
-    )
+    message = fails('train.py', tiny_config(), '--cfg-options', option)
     assert 'does not fit the model' in message
     assert 'mask_token' in message
 
 
 @pytest.mark.parametrize('out', ['file/m.json', 'folder'])
-def test_place_of_figures_is_checked_first(
-    call_tool, tiny_config, tmp_path, out
-):
+def test_place_of_figures_is_checked_first(fails, tiny_config, tmp_path, out):
     (tmp_path / 'file').touch()
     (tmp_path / 'folder').mkdir()
     message = fails(
-        call_tool, 'test.py', tiny_config(), 'no.pth', '--out', tmp_path / out
+        'test.py', tiny_config(), 'no.pth', '--out', tmp_path / out
     )
     assert '--out' in message
     assert out.partition('/')[0] in message
 
 
-def test_bad_files_end_in_one_line(call_tool, tiny_config, tmp_path):
+def test_bad_files_end_in_one_line(fails, tiny_config, tmp_path):
     (tmp_path / 'a.pth').write_bytes(b'no checkpoint')
     config = tiny_config()
-    message = fails(call_tool, 'test.py', config, tmp_path / 'a.pth')
+    message = fails('test.py', config, tmp_path / 'a.pth')
     assert 'is no torch checkpoint' in message
-    message = fails(call_tool, 'test.py', tmp_path / 'tyni.py', 'a.pth')
+    message = fails('test.py', tmp_path / 'tyni.py', 'a.pth')
     assert 'tyni.py' in message
-    message = fails(
-        call_tool, 'train.py', config, '--work-dir', config / 'run'
-    )
+    message = fails('train.py', config, '--work-dir', config / 'run')
     assert 'cannot be written' in message
 
 
