@@ -31,6 +31,17 @@ def _leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
+def _check_trainable(model: nn.Module) -> None:
+    model = model.module if is_model_wrapper(model) else model
+    if getattr(model, 'head', model) is None:
+        raise ConfigError('model.head is None; training needs a head.')
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise ConfigError(
+            'nothing in this model is trained: the Black Box is frozen, so '
+            'the config needs a head, a White Box or prompts with weights.'
+        )
+
+
 @RUNNERS.register_module()
 class LORERunner(Runner):
     """mmengine's Runner with safe files, checked configs and CPU processes.
@@ -129,7 +140,12 @@ class LORERunner(Runner):
             super().dump_config()
 
     def train(self) -> nn.Module:
-        """Write the config and train."""
+        """Write the config and train.
+
+        Raises:
+            ConfigError: The model has no head, or nothing to train.
+        """
+        _check_trainable(self.model)
         super().dump_config()
         return super().train()
 

@@ -142,3 +142,10 @@ def test_code_in_a_checkpoint_is_not_run_when_resuming(tiny_runner, tmp_path):
     torch.save(checkpoint, path)
     resumed(first, tiny_runner).train()
     assert not proof.exists()
+
+
+def test_training_needs_a_weight(tiny_runner):
+    runner = tiny_runner()
+    runner.model.requires_grad_(False)
+    with pytest.raises(ConfigError, match='nothing in this model is trained'):
+        runner.train()

@@ -170,3 +170,9 @@ def test_what_a_library_would_end_with_a_traceback(
     if torch.cuda.is_available() and 'Amp' in option:
         pytest.skip('needs a machine without a GPU')
     assert said in fails('train.py', config, '--cfg-options', option)
+
+
+def test_model_without_a_head(fails, tiny_config):
+    options = ['--cfg-options', 'model.head=None']
+    message = fails('train.py', tiny_config(), *options)
+    assert 'training needs a head' in message
