@@ -32,9 +32,6 @@ class LOREHead(ClsHead):
         local_channels (int): Width of the pooled Ê to read, as
             :attr:`lore_mm.models.WhiteBox.pooled_dims`. Defaults to 0: the
             CLS token alone, as in the paper.
-        local_drop_rate (float): Share of training images whose pooled Ê is
-            hidden, so that the CLS token learns to tell the classes by
-            itself too. Defaults to 0.
         negative_source (str): Where the predicted label p of Eq. (10) comes
             from: ``black_box``, the Black Box's own prediction, put into the
             samples by :class:`lore_mm.engine.hooks.NegativeLabelHook` before
@@ -56,7 +53,6 @@ class LOREHead(ClsHead):
         in_channels: int,
         scale: float = 100.0,
         local_channels: int = 0,
-        local_drop_rate: float = 0.0,
         negative_source: str = 'black_box',
         loss: dict | None = None,
         constraint: dict | None = None,
@@ -76,10 +72,6 @@ class LOREHead(ClsHead):
             raise ValueError(
                 f'local_channels must be 0 or more, got {local_channels}.'
             )
-        if not 0 <= local_drop_rate < 1:
-            raise ValueError(
-                f'local_drop_rate must be in [0, 1), got {local_drop_rate}.'
-            )
         if negative_source not in NEGATIVE_SOURCES:
             raise ValueError(
                 f'negative_source must be one of {NEGATIVE_SOURCES}, got '
@@ -89,7 +81,6 @@ class LOREHead(ClsHead):
         self.in_channels = in_channels
         self.scale = scale
         self.local_channels = local_channels
-        self.local_drop_rate = local_drop_rate
         self.negative_source = negative_source
         self.constraint = None
         if constraint is not None:
@@ -129,9 +120,6 @@ class LOREHead(ClsHead):
         # Not in half precision under autocast; in the weights' own otherwise.
         dtype = self.fc.weight.dtype
         parts = [F.normalize(part.to(dtype), dim=-1) for part in parts]
-        if self.training and self.local_drop_rate and len(parts) > 1:
-            kept = parts[1].new_empty(len(cls_token), 1)
-            parts[1] = parts[1] * kept.bernoulli_(1 - self.local_drop_rate)
         return self.scale / len(parts) ** 0.5 * torch.cat(parts, dim=-1)
 
     def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:

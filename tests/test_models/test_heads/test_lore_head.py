@@ -80,24 +80,6 @@ def test_local_channels_read_pooled_tokens_beside_the_cls_token(features):
     )
 
 
-def test_local_tokens_of_some_training_images_are_hidden():
-    head = make(local_channels=6, local_drop_rate=0.25)
-    features = LOREFeatures(torch.randn(4000, DIMS))
-    features = features._replace(pooled=torch.randn(4000, 6))
-    whole = head.eval().pre_logits(features)
-    trained = head.train().pre_logits(features)
-    torch.testing.assert_close(trained[:, :DIMS], whole[:, :DIMS])
-    hidden = (trained[:, DIMS:] == 0).all(-1)
-    assert 0.22 < hidden.float().mean() < 0.28
-    torch.testing.assert_close(trained[~hidden], whole[~hidden])
-
-
-@pytest.mark.parametrize('rate', [-0.1, 1.0])
-def test_bad_local_drop_rate(rate):
-    with pytest.raises(ValueError, match=r'must be in \[0, 1\), got'):
-        make(local_channels=6, local_drop_rate=rate)
-
-
 @pytest.mark.parametrize('pooled', [None, torch.randn(BATCH, 3)])
 def test_local_channels_that_are_not_there(features, pooled):
     head = make(local_channels=6)
