@@ -5,7 +5,7 @@
 All else is as in ``configs/lore/vit-s_textile.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.08 M of 24.1 M weights (3 classes).
-Figures: not run here.
+Figures: top-1 94.4 % with 100 images of a class, 4 epochs (docs/results.md).
 """
 
 _base_ = [
