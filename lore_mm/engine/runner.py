@@ -10,6 +10,7 @@ from mmengine.device import get_device
 from mmengine.dist import is_distributed, master_only
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from mmpretrain.models import ImageClassifier
 from torch import nn
 
 from lore_mm.registry import RUNNERS
@@ -33,12 +34,15 @@ def _leave_process_group() -> None:
 
 def _check_trainable(model: nn.Module) -> None:
     model = model.module if is_model_wrapper(model) else model
-    if getattr(model, 'head', model) is None:
-        raise ConfigError('model.head is None; training needs a head.')
+    if isinstance(model, ImageClassifier) and model.head is None:
+        raise ConfigError(
+            'model.head is None; training needs a head, such as '
+            "dict(type='lore_mm.LOREHead', ...)."
+        )
     if not any(weight.requires_grad for weight in model.parameters()):
         raise ConfigError(
             'nothing in this model is trained: the Black Box is frozen, so '
-            'the config needs a head, a White Box or prompts with weights.'
+            'the config needs a White Box, prompts or a head with weights.'
         )
 
 
