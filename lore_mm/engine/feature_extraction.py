@@ -53,8 +53,8 @@ def extract_train_features(
 ) -> TrainSetFeatures:
     """Run ``compute`` over the training set, without augmentation.
 
-    The model is in eval mode meanwhile, and computes in the precision that it
-    trains in (:func:`train_precision`). Ranks share the images, and each gets
+    The model is in eval mode meanwhile, and computes in mixed precision where a
+    GPU trains so (:func:`train_precision`). Ranks share the images, and each gets
     the whole result. Neither the training data set nor the state of the global
     random generators is changed. Repetitions by ``RepeatDataset`` are skipped.
 
@@ -164,7 +164,11 @@ def eval_mode(model: nn.Module) -> Iterator[None]:
 
 
 def train_precision(runner: Runner) -> AbstractContextManager:
-    """Autocast as in training: what starts the head must see its features."""
+    """Autocast as in mixed precision on a GPU, where the head starts so.
+
+    Not for :class:`BFloat16OptimWrapper`: on a CPU validation and test run in
+    float32, whose features the head is fitted to.
+    """
     wrapper = getattr(runner, 'optim_wrapper', None)
     if not isinstance(wrapper, AmpOptimWrapper):
         return nullcontext()

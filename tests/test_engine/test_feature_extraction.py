@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.dataset import ConcatDataset, RepeatDataset
-from mmengine.optim import AmpOptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmpretrain.registry import DATASETS
 from PIL import Image
 
@@ -14,6 +14,7 @@ from lore_mm.engine.feature_extraction import (
     train_precision,
     with_pipeline,
 )
+from lore_mm.engine.optim import BFloat16OptimWrapper
 
 
 def pooled(img):
@@ -159,13 +160,16 @@ def test_images_without_label(bench, root):
 
 
 def test_precision_of_training():
-    """A head fitted in float32 would start off beside bf16's features."""
-    wrapper = AmpOptimWrapper.__new__(AmpOptimWrapper)
-    wrapper.cast_dtype = torch.bfloat16
+    """Half precision of a GPU, but float32 on a CPU, as its validation."""
     line, x = torch.nn.Linear(4, 4), torch.randn(2, 4)
-    for runner, dtype in [
-        (SimpleNamespace(optim_wrapper=wrapper), torch.bfloat16),
-        (SimpleNamespace(optim_wrapper=None), torch.float32),
+    cuda = AmpOptimWrapper.__new__(AmpOptimWrapper)  # it asks for a GPU
+    cuda.cast_dtype = torch.bfloat16
+    sgd = torch.optim.SGD(line.parameters(), lr=1.0)
+    for wrapper, dtype in [
+        (cuda, torch.bfloat16),
+        (BFloat16OptimWrapper(sgd), torch.float32),
+        (OptimWrapper(sgd), torch.float32),
+        (None, torch.float32),
     ]:
-        with train_precision(runner):
+        with train_precision(SimpleNamespace(optim_wrapper=wrapper)):
             assert line(x).dtype == dtype

@@ -222,7 +222,7 @@ def test_run_resumed_before_the_freeze_measures_on(run, measured):
 def test_recompute_fits_the_final_weights(run, measured):
     runner = run(epochs=2, hook=dict(mode='recompute'))
     runner.train()
-    assert measured == [0, 1]
+    assert measured == [0, 0, 1]
     torch.testing.assert_close(
         statistics(runner.model), direct(runner), **CLOSE
     )
@@ -235,6 +235,24 @@ def test_recompute_fits_the_final_weights(run, measured):
     assert len(running) == 16
     for name in running:
         assert torch.equal(saved[name], state[name]), name
+
+
+def test_recompute_beside_averaged_weights(run):
+    """The average would be validated on statistics of other weights."""
+    average = dict(type='EMAHook')
+    for mode, norm in [('freeze', None), ('recompute', 'layer')]:
+        runner = run(
+            epochs=1,
+            name=mode,
+            hook=dict(mode=mode),
+            model__backbone__white_box__norm=norm,
+        )
+        runner.register_hook(average)
+        runner.train()
+    runner = run(hook=dict(mode='recompute'))
+    runner.register_hook(average)
+    with pytest.raises(ValueError, match="EMAHook .* set mode='freeze'"):
+        runner.train()
 
 
 # -- building ------------------------------------------------------------
@@ -285,8 +303,13 @@ def test_freezes_after_a_pass_of_a_loop_by_iterations(by_iterations):
     assert frozen == [False] * batches + [True] * (14 - batches)
 
 
-def test_measures_before_validation_of_a_loop_by_iterations(
-    by_iterations, monkeypatch
+@pytest.mark.parametrize(
+    'mode, expected',
+    # passes end at 6 and 12, validation is at 4, 8 and 12, the end at 14
+    [('recompute', [1, 4, 6, 8, 12, 14]), ('freeze', [1, 4, 6])],
+)
+def test_when_a_loop_by_iterations_measures(
+    by_iterations, monkeypatch, mode, expected
 ):
     done = []
     measure = NormStatisticsHook.measure
@@ -296,8 +319,8 @@ def test_measures_before_validation_of_a_loop_by_iterations(
         measure(self, runner)
 
     monkeypatch.setattr(NormStatisticsHook, 'measure', spy)
-    by_iterations('recompute').train()
-    assert done == [4, 6, 8, 12]  # passes end at 6 and 12
+    by_iterations(mode).train()
+    assert done == expected
 
 
 def test_measures_with_batches_of_one(run):

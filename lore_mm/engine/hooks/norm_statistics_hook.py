@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.dist import get_world_size
-from mmengine.hooks import Hook
+from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
@@ -34,8 +34,11 @@ class NormStatisticsHook(Hook):
       in training and test alike from then on. The released code froze those
       of epoch one, by never leaving eval mode after it;
     - ``recompute`` training uses batch statistics, and the statistics of the
-      training set are measured anew after every epoch, before validation and
-      saving.
+      training set are measured before training and anew after every epoch,
+      before validation and saving.
+
+    In a loop by iterations a pass of the images is an epoch, and what is not
+    frozen yet is measured at each validation and at the end too.
 
     Measured without gradients on unaugmented images in one fixed shuffled
     order, by every process alike, so that all agree.
@@ -48,7 +51,8 @@ class NormStatisticsHook(Hook):
 
     Raises:
         ValueError: ``mode`` unknown, ``epochs`` negative or ``num_samples``
-            below 2.
+            below 2; or, before training, ``recompute`` beside mmengine's
+            ``EMAHook``, which validates other weights than are measured.
     """
 
     # Before validation and checkpoints, which see the new statistics.
@@ -71,11 +75,12 @@ class NormStatisticsHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Measure the initial statistics, unless the run is resumed."""
+        self._check_average(runner)
         passes = runner.epoch
         if not _by_epoch(runner):
             passes = runner.iter // len(runner.train_dataloader)
         self._set_frozen(runner, passes)
-        if runner.iter == 0 and self.mode == 'freeze':
+        if runner.iter == 0:
             self.measure(runner)
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -86,20 +91,17 @@ class NormStatisticsHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, **kwargs: Any
     ) -> None:
-        """The same in a loop by iterations, after each pass of the images.
-
-        What is recomputed is so before each validation too.
-        """
+        """The same in a loop by iterations, after each pass of the images."""
         if _by_epoch(runner):
             return
         done = runner.iter + 1
         passes, rest = divmod(done, len(runner.train_dataloader))
+        seen = done == runner.max_iters or (
+            done % runner.train_loop.val_interval == 0
+        )
         if rest == 0:
             self._end_epoch(runner, passes)
-        elif (
-            self.mode == 'recompute'
-            and done % runner.train_loop.val_interval == 0
-        ):
+        elif seen and (self.mode == 'recompute' or passes < self.epochs):
             self.measure(runner)
 
     def _end_epoch(self, runner: Runner, done: int) -> None:
@@ -111,6 +113,16 @@ class NormStatisticsHook(Hook):
         frozen = self.mode == 'freeze' and epochs_done >= self.epochs
         for norm in self._norms(runner):
             norm.frozen_statistics = frozen
+
+    def _check_average(self, runner: Runner) -> None:
+        if self.mode != 'recompute' or not self._norms(runner):
+            return
+        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+            raise ValueError(
+                "mode='recompute' measures the statistics of the weights in "
+                'training, but EMAHook validates and saves their average; '
+                "set mode='freeze' or norm='layer' in the White Box."
+            )
 
     @staticmethod
     def _norms(runner: Runner) -> list[TokenBatchNorm]:

@@ -221,6 +221,10 @@ def _create(
         'no position embedding': model.pos_embed is None,
         'no plain patch embedding': type(model.patch_embed) is not PatchEmbed,
         'parallel blocks': not hasattr(model.blocks[0], 'attn'),
+        # their last norm, if any, is not that of a token
+        f'{model.global_pool!r} pooling and no class token that is read': (
+            model.global_pool != 'token'
+        ),
         'patches dropped at random': not _is_off(model.patch_drop),
     }
     faults = [name for name, found in faults.items() if found]

@@ -134,15 +134,27 @@ class LOREHead(ClsHead):
     ) -> dict[str, Tensor]:
         """``loss_cls``, and ``loss_kp`` where there are prototypes.
 
+        Labels may be mixed, by ``train_cfg=dict(augments=...)`` of
+        mmpretrain's ``ImageClassifier``.
+
         Raises:
-            ValueError: The features of a White Box carry no prototypes though
-                there is a constraint, or ``negative_source='black_box'`` and
-                a sample has no ``negative_label``.
+            ValueError: There is a constraint and the features are no
+                :class:`LOREFeatures` or carry no prototypes, or
+                ``negative_source='black_box'`` and a sample has no
+                ``negative_label``.
         """
         logits = self(feats)
         losses = self._get_loss(logits, data_samples, **kwargs)
         losses['loss_cls'] = losses.pop('loss')
-        if self.constraint is None or getattr(feats, 'latent', None) is None:
+        if self.constraint is None:
+            return losses
+        if not isinstance(feats, LOREFeatures):
+            raise ValueError(
+                'the constraint needs the latent of a White Box, got '
+                f"{type(feats).__name__}; set out_type='lore' in the backbone "
+                'or constraint=None in the head.'
+            )
+        if feats.latent is None:
             return losses  # the bare Black Box has nothing to constrain
         if feats.prototypes is None:
             raise ValueError(
@@ -150,11 +162,10 @@ class LOREHead(ClsHead):
                 "neck=dict(type='lore_mm.KnowledgeLocalityNeck', ...), or set "
                 'constraint=None in the head.'
             )
-        target = torch.cat([sample.gt_label for sample in data_samples])
         losses['loss_kp'] = self.constraint(
             feats.latent,
             feats.prototypes,
-            target.to(logits.device),
+            _target(data_samples).to(logits.device),
             self._predicted(logits, data_samples),
         )
         return losses
@@ -173,3 +184,10 @@ class LOREHead(ClsHead):
                 "custom_hooks, or set negative_source='current'."
             )
         return torch.as_tensor(labels, device=logits.device)
+
+
+def _target(data_samples: list[DataSample]) -> Tensor:
+    """Labels (B,), or the classes' shares (B, K) in mixed images."""
+    if 'gt_score' in data_samples[0]:
+        return torch.stack([sample.gt_score for sample in data_samples])
+    return torch.cat([sample.gt_label for sample in data_samples])

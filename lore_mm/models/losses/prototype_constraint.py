@@ -40,7 +40,11 @@ class PrototypeConstraintLoss(nn.Module):
         Args:
             latent (Tensor): Y (B, C).
             prototypes (Tensor): Â (B, K, C).
-            target (Tensor): True labels t (B,), integers in [0, K).
+            target (Tensor): True labels t (B,), integers in [0, K), or the
+                shares (B, K) of the classes in images mixed of several
+                (Mixup, CutMix; beyond the paper). The positive term is then
+                the mean of the cosines by these shares, and a prediction is
+                wrong that has none.
             predicted (Tensor): Predicted labels p (B,), likewise.
 
         Returns:
@@ -61,7 +65,12 @@ class PrototypeConstraintLoss(nn.Module):
         """Positive and negative term, two scalars, without weights."""
         latent, prototypes = latent.float(), prototypes.float()
         rows = torch.arange(len(latent), device=latent.device)
-        positive = F.cosine_similarity(latent, prototypes[rows, target])
+        if target.ndim == 1:
+            positive = F.cosine_similarity(latent, prototypes[rows, target])
+            wrong = target != predicted
+        else:
+            cosines = F.cosine_similarity(latent[:, None], prototypes, dim=-1)
+            positive = (target * cosines).sum(-1)
+            wrong = target[rows, predicted] == 0
         negative = F.cosine_similarity(latent, prototypes[rows, predicted])
-        wrong = (target != predicted).to(negative.dtype)
         return positive.mean(), (negative * wrong).sum() / len(latent)

@@ -123,14 +123,18 @@ class KnowledgeLocalityNeck(BaseModule):
                 f"the neck's embed_dims is {self.embed_dims}, but the Black "
                 f"Box's tokens have {width} channels: give that number."
             )
+        return features._replace(prototypes=self.prototypes(features.tokens))
+
+    def prototypes(self, tokens: Tensor) -> Tensor:
+        """K-L prototypes (B, K, d) from Ê (B, N, d).
+
+        Raises:
+            SetupError: The class embeddings were never set.
+        """
         if not self.class_embeddings.any():
             raise SetupError(
                 'class embeddings are not set; add '
                 "dict(type='lore_mm.ClassEmbeddingHook') to custom_hooks or "
                 'call set_classes(names).'
             )
-        return features._replace(prototypes=self.prototypes(features.tokens))
-
-    def prototypes(self, tokens: Tensor) -> Tensor:
-        """K-L prototypes (B, K, d) from Ê (B, N, d)."""
         return self.attention(self.class_embeddings, tokens)

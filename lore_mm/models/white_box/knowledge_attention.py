@@ -114,6 +114,14 @@ class KnowledgeLocalityAttention(nn.Module):
     def _attend(
         self, knowledge: Tensor, tokens: Tensor
     ) -> tuple[Tensor, Tensor]:
+        # The scores are multiplied by M, and so would be bf16's rounding.
+        with torch.autocast(tokens.device.type, enabled=False):
+            dtype = self.key.weight.dtype
+            return self._weigh(knowledge.to(dtype), tokens.to(dtype))
+
+    def _weigh(
+        self, knowledge: Tensor, tokens: Tensor
+    ) -> tuple[Tensor, Tensor]:
         key, value = (
             self._heads(self.key(tokens)),
             self._heads(self.value(tokens)),

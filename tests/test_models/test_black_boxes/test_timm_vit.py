@@ -171,6 +171,7 @@ def test_two_sources_of_weights():
         ('eva02_tiny_patch14_224', {}, 'VisionTransformer.* is a Eva'),
         ('test_vit', {'depht': 3}, "unexpected keyword argument 'depht'"),
         ('test_vit', {'class_token': False, 'global_pool': ''}, 'no CLS'),
+        ('test_vit', {'global_pool': 'avg'}, "it has 'avg' pooling"),
         ('test_vit', {'pos_embed': 'none'}, 'no position embedding'),
         ('test_vit', {'patch_drop_rate': 0.1}, 'dropped at random'),
         ('vit_small_patch16_18x2_224', {}, 'parallel blocks'),

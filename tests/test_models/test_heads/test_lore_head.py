@@ -146,6 +146,28 @@ def test_bare_black_box_has_nothing_to_constrain(features, samples):
     assert set(make(constraint=KP).loss(bare, samples)) == {'loss_cls'}
 
 
+def test_constraint_without_a_latent(features, samples):
+    """A tuple is what a backbone of another out_type gives."""
+    with pytest.raises(ValueError, match="got tuple; set out_type='lore'"):
+        make(constraint=KP).loss((features.cls_token,), samples)
+
+
+def test_mixed_labels(features, samples):
+    """Those of Mixup and CutMix, which leave the old label beside them."""
+    shares = torch.rand(BATCH, CLASSES).softmax(-1)
+    for sample, share in zip(samples, shares, strict=True):
+        sample.set_gt_score(share)
+    head = make(constraint=KP)
+    losses = head.loss(features, samples)
+    torch.testing.assert_close(
+        losses['loss_cls'], F.cross_entropy(head(features), shares)
+    )
+    expected = PrototypeConstraintLoss()(
+        features.latent, features.prototypes, shares, BLACK_BOX
+    )
+    torch.testing.assert_close(losses['loss_kp'], expected)
+
+
 def test_missing_negative_label(features, samples):
     head = make(constraint=KP)
     samples[3] = DataSample().set_gt_label(0)

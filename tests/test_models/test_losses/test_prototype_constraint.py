@@ -86,3 +86,24 @@ def test_half_precision_is_computed_in_float32():
         LATENT.bfloat16(), PROTOTYPES.bfloat16(), TARGET, PREDICTED
     )
     assert out.dtype == torch.float32
+
+
+def test_shares_of_one_class_are_its_label():
+    shares = torch.eye(3)[TARGET]
+    loss = PrototypeConstraintLoss()
+    expected = loss(LATENT, PROTOTYPES, TARGET, PREDICTED)
+    value = loss(LATENT, PROTOTYPES, shares, PREDICTED)
+    torch.testing.assert_close(value, expected)
+
+
+def test_shares_of_mixed_images():
+    """The second image is half of class 0, at cosine 1, half of class 2."""
+    shares = torch.eye(3)[TARGET]
+    shares[1] = torch.tensor([0.5, 0.0, 0.5])
+    positive, negative = PrototypeConstraintLoss.terms(
+        LATENT, PROTOTYPES, shares, PREDICTED
+    )
+    mixed = [COSINES[0], 0.5 * 1.0 + 0.5 * -1.0, *COSINES[2:]]
+    assert float(positive) == pytest.approx(sum(mixed) / 4, abs=1e-6)
+    # it was taken for class 2, which is no mistake now
+    assert float(negative) == pytest.approx(sum(WRONG[1:]) / 4, abs=1e-6)

@@ -16,6 +16,7 @@ from lore_mm.models import (
 )
 from lore_mm.models.segmentors.mask_prototype_loss import class_shares
 from lore_mm.registry import MODELS
+from lore_mm.utils import SetupError
 
 CLASSES = ('sky', 'swan', 'water')
 WHITE_BOX = dict(type='lore_mm.WhiteBox', preset='extended', drop_rate=0.0)
@@ -92,6 +93,13 @@ def test_constraint_adds_a_loss_and_trains_the_neck(make_segmentor):
     assert sum(grad.abs().sum() for grad in grads) > 0
     black_box = model.backbone.black_box
     assert all(p.grad is None for p in black_box.parameters())
+
+
+def test_classes_that_were_never_set(make_segmentor):
+    model = make_segmentor()
+    model.neck.class_embeddings.zero_()
+    with pytest.raises(SetupError, match='class embeddings are not set'):
+        model(*batch(), mode='loss')
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,20 @@ def paper_by_loops(kla, q, tokens, heads):
     return (rows * kla.norm.weight + kla.norm.bias).view_as(mixed)
 
 
+@pytest.mark.parametrize('kwargs', [{}, dict(preset='paper')])
+def test_precision_under_autocast(kwargs):
+    """M times the scores: their rounding in bf16 would be multiplied too."""
+    torch.manual_seed(0)
+    dims, patches = 64, 1369  # a 37 x 37 grid
+    kla = KnowledgeLocalityAttention(dims, dims, **kwargs).eval()
+    q = F.normalize(torch.randn(5, dims), dim=-1)
+    tokens = torch.randn(2, patches, dims)
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        rounded = kla(q, tokens)
+    similar = F.cosine_similarity(rounded.float(), kla(q, tokens), dim=-1)
+    assert float(similar.min()) > 0.9995
+
+
 @pytest.mark.parametrize('top', [1, 3, 99])
 def test_released_equals_loops(scramble, top):
     kla = KnowledgeLocalityAttention(DIMS, TEXT_DIMS, top=top)
