@@ -15,6 +15,7 @@ from torch import nn
 
 from lore_mm.registry import RUNNERS
 
+from .bare_black_box import leave_out_white_box
 from .config_keys import ConfigError, check_config_keys
 from .files import (
     CheckpointError,
@@ -72,6 +73,7 @@ class LORERunner(Runner):
         check_config_keys(cfg)
         check_work_dir(cfg['work_dir'])
         cfg = copy.deepcopy(cfg)
+        leave_out_white_box(cfg)
         fill_num_classes(cfg)
         return super().from_cfg(cfg)
 

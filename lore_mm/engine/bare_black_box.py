@@ -1,0 +1,50 @@
+"""``model.backbone.white_box=None``: LORE's config as the bare Black Box."""
+
+from collections.abc import MutableMapping
+
+from mmengine.logging import print_log
+
+# What the head of LORE reads of a White Box, and what stands for none of it.
+_HEAD = {'local_channels': 0, 'constraint': None}
+
+
+def leave_out_white_box(cfg: MutableMapping) -> None:
+    """Leave out what only a White Box feeds, where there is none.
+
+    So that one key turns a classifier of LORE into the linear probe beside
+    it: the neck and the constraint would train nothing, and the head would
+    look for pooled tokens.
+
+    Args:
+        cfg (MutableMapping): A config; changed in place.
+    """
+    model = cfg.get('model')
+    if not isinstance(model, MutableMapping):
+        return
+    backbone, head = model.get('backbone'), model.get('head')
+    if not _is(backbone, 'LOREViT') or backbone.get('white_box') is not None:
+        return
+    left_out = []
+    if _is(model.get('neck'), 'KnowledgeLocalityNeck'):
+        model['neck'] = None
+        left_out.append('neck')
+    if _is(head, 'LOREHead'):
+        for key, value in _HEAD.items():
+            if head.get(key):
+                head[key] = value
+                left_out.append(f'head.{key}')
+    if left_out:
+        print_log(
+            f'white_box=None, the bare Black Box: left out '
+            f'{", ".join(left_out)}.',
+            logger='current',
+        )
+
+
+def _is(part: object, name: str) -> bool:
+    """Whether a part of a config is of the class ``name``."""
+    if not isinstance(part, MutableMapping):
+        return False
+    kind = part.get('type')
+    kind = getattr(kind, '__name__', kind)
+    return str(kind).rpartition('.')[2] == name
