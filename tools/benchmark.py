@@ -6,8 +6,8 @@ What is finished is kept and what was cut off is resumed: killed at any point
 and started again, the command ends with the same table. Several commands on
 one file share the work: each takes runs that no other is at. ``--only
 lore/cub/16shot`` keeps runs whose path has these parts; ``--dry-run`` lists
-them. ``--processes 4`` trains each run by torchrun on so many GPUs. The format
-of the file: docs/benchmark.md.
+them. ``--processes 4`` trains each run by torchrun on so many GPUs, which
+divide its batch among them. The format of the file: docs/benchmark.md.
 """
 
 import argparse
@@ -57,7 +57,8 @@ def do(run: Run, args: argparse.Namespace, lock: int, env: dict) -> None:
 
     Raises:
         ToolError: Training or testing failed.
-        ValueError: Its folder has other settings.
+        ValueError: Its folder has other settings, or its batch cannot be
+            divided among the processes.
     """
     config = write_config(run)
     common = dict(processes=args.processes, env=env, keep_open=[lock])

@@ -7,11 +7,12 @@ Stage one trains on the easiest images of each class, by herding on the CLS
 tokens of the bare Black Box. Its best model then scores all training images;
 stage two goes on from it with the hardest of each class, at a rate of 0.0005
 to 0.0001 for 5 epochs. Both models are tested. Started again, the command
-goes on where it was stopped.
+goes on where it was stopped; with other settings it refuses the folder.
 
 The config's training set must take all images (``shots=None``). Options for
 one stage alone: ``--stage-one KEY=VALUE``, ``--stage-two KEY=VALUE``.
-``--keep-easy`` trains stage two on the easy and the hard images.
+``--keep-easy`` trains stage two on the easy and the hard images. ``--processes
+4`` trains by torchrun on so many GPUs, which divide the batch among them.
 """
 
 import argparse
@@ -21,15 +22,22 @@ from pathlib import Path
 from lore_mm.datasets.records import write_record
 from lore_mm.engine.failures import run_main
 from lore_mm.engine.launch import write_metrics
+from lore_mm.engine.run_settings import keep_settings, settings_of
 from lore_mm.engine.tool_process import (
     ToolError,
     best_checkpoint,
+    read_config,
     run_tool,
+    share_batch,
     train_and_test,
 )
 
 TOOLS = Path(__file__).resolve().parent
 INDICES = 'train_dataloader.dataset.indices_file'
+# Not settings.json: tools/benchmark.py keeps its own in the same folder.
+SETTINGS = 'stages.json'
+# Arguments that change a figure, beside those of stage two.
+RECIPE = ('shots', 'seed', 'amp', 'keep_easy', 'cfg_options', 'stage_one')
 # As published; the schedule of the config keeps its other values.
 STAGE_TWO = (
     'optim_wrapper.optimizer.lr=0.0005',
@@ -44,7 +52,6 @@ def select(
     """Choose images unless they were chosen; returns the file."""
     out = args.work_dir / f'{how}.json'
     if out.is_file():
-        check_kept(out, {'how': how, 'per_class': args.shots})
         return out
     command = [args.config, '--how', how, '--shots', args.shots, '--out', out]
     command += ['--work-dir', args.work_dir / f'select_{how}']
@@ -57,14 +64,28 @@ def select(
     return out
 
 
-def check_kept(file: Path, wanted: dict) -> None:
-    """Refuse images that were chosen in another way."""
-    kept = json.loads(file.read_text())['selected']
-    if kept != wanted:
-        raise SystemExit(
-            f'error: {file} has {kept["per_class"]} {kept["how"]} images of '
-            f'each class, not {wanted["per_class"]}; name another --work-dir.'
+def check_settings(args: argparse.Namespace) -> None:
+    """Refuse a work folder of other settings, before anything is written.
+
+    Where data lies and the number of processes change no figure.
+
+    Raises:
+        ValueError: The folder has other settings or none, or the batch
+            cannot be divided among the processes.
+    """
+    for more in (args.stage_one, args.stage_two):
+        options = [*args.cfg_options, *more]
+        share_batch(args.config, options, args.processes)
+    note = args.work_dir / SETTINGS
+    if (args.work_dir / 'easiest.json').exists() and not note.exists():
+        raise ValueError(
+            f"'{args.work_dir}' has chosen images, but no {SETTINGS} that "
+            'tells with which settings: delete it to run it anew, or name '
+            'another --work-dir.'
         )
+    facts = {name: getattr(args, name) for name in RECIPE}
+    facts['stage_two'] = [*STAGE_TWO, *args.stage_two]
+    keep_settings(note, settings_of(read_config(args.config), **facts))
 
 
 def stage(
@@ -107,6 +128,7 @@ def parse_args() -> argparse.Namespace:
 
 def run(args: argparse.Namespace) -> dict:
     """Both stages; metrics of stage two, and of stage one by ``stage_one``."""
+    check_settings(args)
     easy = select(args, 'easiest', None)
     first = stage(args, 'stage_one', easy, args.stage_one)
     best = best_checkpoint(args.work_dir / 'stage_one')

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -12,8 +13,8 @@ from mmengine.config import Config
 
 from lore_mm.utils import find_config
 
-from .files import replace_when_done
 from .recompose import recompose
+from .run_settings import keep_settings, settings_of
 
 # Keys of a benchmark file, of a method and of a data set in it.
 _KEYS = {
@@ -36,8 +37,6 @@ _DATA_KEYS = {'config', 'title', 'options', 'shots_seed', 'methods'}
 KINDS = ('train', 'test', 'easy_to_hard')
 _SHOTS = 'train_dataloader.dataset.shots'
 _SHOTS_SEED = 'train_dataloader.dataset.shots_seed'
-# Where data lies says nothing about a run.
-_PLACES = ('data_root', 'work_dir')
 
 
 @dataclass(frozen=True)
@@ -219,45 +218,15 @@ def write_config(run: Run) -> Path:
     be passed off as those of this benchmark.
 
     Raises:
-        ValueError: The folder has other settings; the first few are named.
+        ValueError: The folder has other settings; it is left as it is.
     """
-    path = recompose(run.leaf, run.folder / 'config.py', run.swaps)
     facts = dict(options=list(run.options), amp=run.amp, kind=run.kind)
-    settings = {**_flat(Config.fromfile(path).to_dict()), **_flat(facts)}
-    settings = {
-        key: value
-        for key, value in settings.items()
-        if key.split('.')[-1] not in _PLACES
-    }
-    note = run.folder / 'settings.json'
-    text = json.dumps(settings, indent=1, sort_keys=True, default=str) + '\n'
-    if note.is_file() and note.read_text('utf-8') != text:
-        old, new = json.loads(note.read_text('utf-8')), json.loads(text)
-        changed = [k for k in sorted({*old, *new}) if old.get(k) != new.get(k)]
-        raise ValueError(
-            f"'{run.folder}' was made with other settings "
-            f'({", ".join(changed[:3])}): delete it to run it anew, or name '
-            'another work folder.'
-        )
-    with replace_when_done(note) as temp:
-        temp.write_text(text, 'utf-8')
-    return path
-
-
-def _flat(value: object, key: str = '') -> dict[str, Any]:
-    """Leaves of nested dicts and lists by their dotted keys."""
-    if isinstance(value, Mapping):
-        items = list(value.items())
-    elif isinstance(value, list | tuple):
-        items = list(enumerate(value))
-    else:
-        return {key: value}
-    if not items:
-        return {key: str(value)}
-    found: dict[str, Any] = {}
-    for name, each in items:
-        found |= _flat(each, f'{key}.{name}' if key else str(name))
-    return found
+    # Compared before the config of a finished run is replaced.
+    with TemporaryDirectory() as folder:
+        path = recompose(run.leaf, Path(folder, 'config.py'), run.swaps)
+        settings = settings_of(Config.fromfile(path), **facts)
+    keep_settings(run.folder / 'settings.json', settings)
+    return recompose(run.leaf, run.folder / 'config.py', run.swaps)
 
 
 def read_result(run: Run) -> dict[str, Any] | None:

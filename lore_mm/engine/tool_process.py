@@ -1,5 +1,6 @@
 """Run the tools of this package one after the other, each in a process."""
 
+import argparse
 import ctypes
 import json
 import signal
@@ -8,8 +9,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .files import latest_checkpoint
+from mmengine.config import Config
 
+from .config_keys import ConfigError
+from .files import latest_checkpoint
+from .launch import add_common_arguments, load_config
+from .options import merge_options
+
+_BATCH = 'train_dataloader.batch_size'
 _PARENT_DIES = 1  # PR_SET_PDEATHSIG of Linux
 
 
@@ -89,6 +96,68 @@ def best_checkpoint(folder: str | Path) -> Path:
     return found
 
 
+def read_config(config: str | Path, options: Sequence[str] = ()) -> Config:
+    """What the tools make of a config and ``--cfg-options``.
+
+    Args:
+        config (str | Path): Path or name of a config.
+        options (Sequence[str]): ``a.b=1``.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        ConfigError: An option does not fit the config.
+        SystemExit: An option cannot be read.
+    """
+    parser = argparse.ArgumentParser(usage='%(prog)s CONFIG [options]')
+    add_common_arguments(parser)
+    given = ['--cfg-options', *options] if options else []
+    args = parser.parse_args(given)
+    args.config = config
+    cfg = load_config(args)
+    merge_options(cfg, args.cfg_options or {})
+    return cfg
+
+
+def share_batch(
+    config: str | Path, options: Sequence[str], processes: int
+) -> list[str]:
+    """The option that divides the training batch among processes.
+
+    A config's batch is that of each process: left alone, several would train
+    with a larger batch, and another recipe, than one.
+
+    Args:
+        config (str | Path): Path or name of a config.
+        options (Sequence[str]): ``--cfg-options``, which may set the batch.
+        processes (int): That train.
+
+    Returns:
+        list[str]: To put after ``options``; empty for one process.
+
+    Raises:
+        ValueError: The batch cannot be divided.
+    """
+    if processes < 1:
+        raise ValueError(f'--processes must be at least 1, got {processes}.')
+    if processes == 1:
+        return []
+    loader = read_config(config, options).get('train_dataloader') or {}
+    size = loader.get('batch_size')
+    if not isinstance(size, int):
+        raise ConfigError(
+            f'{config}: {_BATCH} must be a number to be divided among '
+            f'{processes} processes, got {size!r}; set it, or leave out '
+            '--processes.'
+        )
+    if size % processes:
+        raise ConfigError(
+            f'{config}: a batch of {size} images cannot be divided among '
+            f'{processes} processes; choose --processes that divides it, or '
+            f'another {_BATCH}.'
+        )
+    return [f'{_BATCH}={size // processes}']
+
+
 def train_and_test(
     tools: str | Path,
     config: str | Path,
@@ -97,12 +166,18 @@ def train_and_test(
     seed: int = 0,
     amp: bool = False,
     train: bool = True,
+    processes: int = 1,
     **kwargs,
 ) -> dict:
     """Train a config and test its best checkpoint, unless it was done.
 
     A training that was cut off is resumed. ``folder`` then holds
-    ``metrics.json``, the logs and the checkpoints.
+    ``metrics.json``, the logs and the checkpoints. Whether what is there was
+    made with these settings is for the caller to see:
+    :func:`~lore_mm.engine.run_settings.keep_settings`.
+
+    Several processes divide the training batch among them, so that the recipe
+    is that of one.
 
     Args:
         tools (str | Path): Folder of train.py and test.py.
@@ -112,27 +187,36 @@ def train_and_test(
         seed (int): Defaults to 0.
         amp (bool): Mixed precision. Defaults to False.
         train (bool): False tests the model as it is built. Defaults to True.
-        **kwargs: Of :func:`run_tool`: ``processes``, ``env``, ``keep_open``.
+        processes (int): That train and test. Defaults to 1.
+        **kwargs: Of :func:`run_tool`: ``env``, ``keep_open``.
 
     Returns:
         dict: The metrics of the test split.
 
     Raises:
         ToolError: Training or testing failed.
+        ValueError: The batch cannot be divided, see :func:`share_batch`.
     """
     tools, folder = Path(tools), Path(folder)
     metrics = folder / 'metrics.json'
     if not metrics.is_file():
-        common = ['--cfg-options', *options] if options else []
-        common += ['--amp'] if amp else []
+        kwargs['processes'] = processes
+        flags = ['--amp'] if amp else []
         checkpoint: str | Path = 'none'
         if train:
             args = [config, '--work-dir', folder, '--seed', seed, '--resume']
+            args += flags
+            share = share_batch(config, options, processes)
+            args += _cfg_options([*options, *share])
             log = folder / 'train.py.txt'
-            run_tool(tools / 'train.py', [*args, *common], log, **kwargs)
+            run_tool(tools / 'train.py', args, log, **kwargs)
             checkpoint = best_checkpoint(folder)
         args = [config, checkpoint, '--work-dir', folder / 'test']
-        args += ['--out', metrics]
+        args += ['--out', metrics, *flags, *_cfg_options(options)]
         log = folder / 'test.py.txt'
-        run_tool(tools / 'test.py', [*args, *common], log, **kwargs)
+        run_tool(tools / 'test.py', args, log, **kwargs)
     return json.loads(metrics.read_text())
+
+
+def _cfg_options(options: Sequence[str]) -> list[str]:
+    return ['--cfg-options', *options] if options else []

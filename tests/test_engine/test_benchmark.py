@@ -119,9 +119,30 @@ def test_folder_of_other_settings_is_refused(write, tmp_path) -> None:
     (run, *_) = plan(load_benchmark(write()), tmp_path)
     path = write_config(run)
     assert write_config(run) == path
-    (run, *_) = plan(load_benchmark(write(options={'a.b': 3})), tmp_path)
-    with pytest.raises(ValueError, match=r'other settings \(options\.\d+\)'):
+    before = {file: file.read_text() for file in run.folder.iterdir()}
+    # Another data set in the same place: all of config.py would change.
+    other = dict(config='_base_/datasets/cub', options={'a.b': 3})
+    file = write(black_box='vit-b16_augreg', data_sets=dict(dtd=other))
+    (run, *_) = plan(load_benchmark(file), tmp_path)
+    with pytest.raises(ValueError, match=r'other settings \(\S+ was .*, is '):
         write_config(run)
+    assert before == {f: f.read_text() for f in run.folder.iterdir()}
+
+
+def test_config_is_whole_where_a_leaf_stands_on_another(
+    write, tmp_path
+) -> None:
+    method = dict(config='ablation/vit-s_cub_k4')
+    (run, *_) = plan(
+        load_benchmark(write(methods=dict(a=method), data_sets=dict(dtd={}))),
+        tmp_path,
+    )
+    path = write_config(run)
+    assert path == run.folder / 'config.py'
+    cfg = Config.fromfile(path)
+    assert cfg.model.backbone.white_box.k == 4
+    noted = json.loads((run.folder / 'settings.json').read_text())
+    assert noted['model.backbone.white_box.k'] == 4
 
 
 def test_moved_data_is_the_same_run(write, tmp_path, monkeypatch) -> None:

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from lore_mm.engine.tool_process import ToolError, best_checkpoint, run_tool
+from lore_mm.engine import ConfigError, tool_process
+from lore_mm.engine.tool_process import (
+    ToolError,
+    best_checkpoint,
+    run_tool,
+    share_batch,
+    train_and_test,
+)
 
 
 def script(folder: Path, text: str) -> Path:
@@ -77,3 +84,99 @@ def test_best_checkpoint(tmp_path) -> None:
         file.touch()
         os.utime(file, (i, i))
     assert best_checkpoint(tmp_path).name == 'best_x_epoch_10.pth'
+
+
+BATCH = 'train_dataloader.batch_size'
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> Path:
+    """A config that trains in batches of 32."""
+    monkeypatch.setenv('LOCAL_RANK', '0')  # reading a config sets it
+    file = tmp_path / 'config.py'
+    file.write_text('train_dataloader = dict(batch_size=32)\n')
+    return file
+
+
+@pytest.mark.parametrize(
+    'options,processes,share',
+    [
+        ([], 1, []),
+        ([f'{BATCH}=7'], 1, []),
+        ([], 4, [f'{BATCH}=8']),
+        ([f'{BATCH}=6', 'a.b=1'], 3, [f'{BATCH}=2']),
+        ([f'{BATCH}=6', f'{BATCH}=8'], 2, [f'{BATCH}=4']),
+    ],
+)
+def test_processes_share_the_batch(config, options, processes, share) -> None:
+    assert share_batch(config, options, processes) == share
+
+
+@pytest.mark.parametrize(
+    'options,processes,said',
+    [
+        ([], 0, '--processes must be at least 1, got 0'),
+        ([], 5, 'a batch of 32 images cannot be divided among 5 processes; '),
+        ([f'{BATCH}=2'], 4, 'a batch of 2 images cannot be'),
+        ([f'{BATCH}=None'], 2, f'{BATCH} must be a number .* got None'),
+        (['train_dataloader=None'], 2, f'{BATCH} must be a number'),
+    ],
+)
+def test_batches_that_cannot_be_shared(
+    config, options, processes, said
+) -> None:
+    with pytest.raises(ValueError, match=said) as failure:
+        share_batch(config, options, processes)
+    assert '\n' not in str(failure.value)
+
+
+@pytest.fixture
+def calls(monkeypatch, tmp_path) -> list:
+    """What would be run, and with how many processes."""
+    made = []
+
+    def run(script, args, log, processes=1, **kwargs):
+        args = [str(arg) for arg in args]
+        made.append((script.name, args, processes))
+        if '--out' in args:
+            Path(args[args.index('--out') + 1]).write_text('{"a": 1}')
+        else:
+            (tmp_path / 'run').mkdir()
+            (tmp_path / 'run' / 'best_epoch_1.pth').touch()
+
+    monkeypatch.setattr(tool_process, 'run_tool', run)
+    return made
+
+
+def test_several_processes_train_by_the_recipe_of_one(
+    config, calls, tmp_path
+) -> None:
+    options = [f'{BATCH}=16', 'a.b=1']
+    found = train_and_test(
+        *('tools', config, tmp_path / 'run', options),
+        amp=True,
+        processes=2,
+    )
+    assert found == {'a': 1}
+    (train, train_args, two), (test, test_args, again) = calls
+    assert (train, test, two, again) == ('train.py', 'test.py', 2, 2)
+    at = train_args.index('--cfg-options')
+    assert train_args[at + 1 :] == [*options, f'{BATCH}=8']  # the last counts
+    assert f'{BATCH}=8' not in test_args
+    assert '--amp' in train_args[:at]
+    assert '--amp' in test_args
+    # What is done is not run again.
+    train_and_test('tools', config, tmp_path / 'run', options, processes=2)
+    assert len(calls) == 2
+
+
+def test_nothing_is_run_with_a_batch_that_cannot_be_shared(
+    config, calls, tmp_path
+) -> None:
+    with pytest.raises(ConfigError, match='cannot be divided'):
+        train_and_test('tools', config, tmp_path / 'run', processes=3)
+    assert not calls
+    # Without training there is nothing to share.
+    (tmp_path / 'run').mkdir()
+    train_and_test('tools', config, tmp_path / 'run', train=False, processes=3)
+    assert [name for name, *_ in calls] == ['test.py']

@@ -96,8 +96,22 @@ def test_other_settings_need_another_folder(monkeypatch, calls, tmp_path):
     with pytest.raises(SystemExit, match='other settings.*another --work-dir'):
         run_main(monkeypatch, *command, '--cfg-options', 'epochs=99')
     monkeypatch.setenv('LORE_IMG_SIZE', '98')
-    with pytest.raises(SystemExit, match='other settings'):
+    with pytest.raises(SystemExit, match="img_size was None, is '98'"):
         run_main(monkeypatch, *command)
+    assert len(calls) == 2
+
+
+def test_settings_of_earlier_versions_are_read(
+    monkeypatch, calls, tmp_path
+) -> None:
+    folder = tmp_path / 'a' / 'default' / 'seed1'
+    folder.mkdir(parents=True)
+    before = dict(config='a.py', options=['--amp'], img_size=None)
+    (folder / 'settings.json').write_text(json.dumps(before))
+    command = ('a=a.py', '--work-dir', str(tmp_path), '--seeds', '1')
+    with pytest.raises(SystemExit, match="options.0 was '--amp', is 'unset'"):
+        run_main(monkeypatch, *command)
+    run_main(monkeypatch, *command, '--amp')
     assert len(calls) == 2
 
 

