@@ -216,7 +216,18 @@ def _create(
             f'model_name must be a timm VisionTransformer, {model_name!r} is '
             f'a {type(model).__name__}.'
         )
-    faults = {
+    faults = _faults(model)
+    if faults:
+        raise ValueError(
+            f'{model_name!r} is not the plain ViT that a Black Box needs: it '
+            f'has {", ".join(faults)}.'
+        )
+    return model
+
+
+def _faults(model: VisionTransformer) -> list[str]:
+    """What keeps a ViT from being the plain one of a Black Box."""
+    checks = {
         'no CLS token': model.cls_token is None,
         'no position embedding': model.pos_embed is None,
         'no plain patch embedding': type(model.patch_embed) is not PatchEmbed,
@@ -227,13 +238,8 @@ def _create(
         ),
         'patches dropped at random': not _is_off(model.patch_drop),
     }
-    faults = [name for name, found in faults.items() if found]
+    faults = [name for name, found in checks.items() if found]
     height, width = model.patch_embed.patch_size
     if height != width:
         faults.append(f'patches of {height} x {width}')
-    if faults:
-        raise ValueError(
-            f'{model_name!r} is not the plain ViT that a Black Box needs: it '
-            f'has {", ".join(faults)}.'
-        )
-    return model
+    return faults
