@@ -56,7 +56,8 @@ def extract_train_features(
     The model is in eval mode meanwhile, and computes in mixed precision where
     a GPU trains so (:func:`train_precision`). Ranks share the images, and each
     gets the whole result. Neither the training data set nor the state of the
-    global random generators is changed. Repetitions by ``RepeatDataset`` are skipped.
+    global random generators is changed. Repetitions by ``RepeatDataset`` are
+    skipped.
 
     Args:
         runner (Runner): At ``before_train`` or later.
