@@ -6,7 +6,7 @@ from mmseg.datasets import BaseSegDataset
 
 from lore_mm.registry import DATASETS
 
-from .loading import IMAGE_SUFFIXES
+from .loading import find_images
 
 
 @DATASETS.register_module()
@@ -65,12 +65,7 @@ class MaskFolder(BaseSegDataset):
                 f"image folder '{folder}' does not exist; set data_root (in "
                 'the shipped configs: SEG_ROOT) and split.'
             )
-        found = sorted(
-            path
-            for path in folder.rglob('*')
-            if path.suffix.lower() in IMAGE_SUFFIXES
-            and not path.name.startswith('.')
-        )
+        found = find_images(folder)
         if not found:
             raise ValueError(f"'{folder}' holds no image.")
         return [self._record(path, folder, masks) for path in found]
