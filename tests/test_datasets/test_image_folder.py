@@ -1,33 +1,15 @@
 """ImageFolder: layouts, seeded split, and folders that are wrong."""
 
 import json
-import logging
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 
 from lore_mm.datasets import ImageFolder, split_images
 
 PARTS = ('train', 'val', 'test')
-
-
-@pytest.fixture
-def warnings():
-    """Texts of the warnings that reach the current logger."""
-    texts: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            texts.append(record.getMessage())
-
-    handler = Keep(logging.WARNING)
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield texts
-    logger.removeHandler(handler)
 
 
 def split(root: Path, **kwargs) -> dict[str, list[str]]:
