@@ -14,6 +14,7 @@ from lore_mm.datasets.loading import (
     FAULTS,
     IMAGE_SUFFIXES,
     LoadRGBImage,
+    find_images,
     to_rgb,
 )
 from lore_mm.engine.config_keys import ConfigError
@@ -31,6 +32,8 @@ _CHANNELS = (3, 4)
 def list_images(images: Images) -> list[str]:
     """Image files of a folder and its sub-folders, or the files given.
 
+    Hidden files of a folder, such as ``._a.jpg`` of macOS, are left out.
+
     Raises:
         FileNotFoundError: There is no such file or folder.
         ValueError: There is no image.
@@ -38,11 +41,7 @@ def list_images(images: Images) -> list[str]:
     if not isinstance(images, str | Path):
         paths = [str(path) for path in images]
     elif Path(images).is_dir():
-        paths = sorted(
-            str(path)
-            for path in Path(images).rglob('*')
-            if path.suffix.lower() in IMAGE_SUFFIXES
-        )
+        paths = [str(path) for path in find_images(images)]
     elif Path(images).is_file():
         paths = [str(images)]
     else:

@@ -6,6 +6,7 @@ from .davis import DAVISDataset, PackVideo
 from .grocery_store import GroceryStore
 from .image_folder import ImageFolder
 from .imagenet import ImageNet1k
+from .label_masks import LoadMask
 from .loading import LoadRGBImage
 from .mask_folder import MaskFolder
 from .nabirds import NABirds
@@ -35,6 +36,7 @@ __all__ = [
     'ImageFolder',
     'ImageNet1k',
     'ImageRef',
+    'LoadMask',
     'LoadRGBImage',
     'MaskFolder',
     'NABirds',

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+
+from .loading import FAULTS
 
 VOID = 255
 _MODES = ('P', 'L', '1')
@@ -29,6 +31,22 @@ def davis_palette() -> np.ndarray:
 _FLAT_PALETTE = davis_palette().ravel().tolist()
 
 
+def read_mask(path: str | Path) -> tuple[np.ndarray, str]:
+    """Pixels of a mask as they are in the file, and Pillow's mode.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It cannot be read. Both name it.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.array(image), image.mode
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"mask '{path}' does not exist.") from error
+    except FAULTS as error:
+        raise ValueError(f"mask '{path}' cannot be read: {error}.") from error
+
+
 def load_mask(path: str | Path, void_id: int = 0) -> np.ndarray:
     """Read the ids of a mask.
 
@@ -45,14 +63,7 @@ def load_mask(path: str | Path, void_id: int = 0) -> np.ndarray:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read, or holds colours in the place of ids.
     """
-    try:
-        with Image.open(path) as image:
-            mode = image.mode
-            mask = np.array(image)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"mask '{path}' does not exist.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ValueError(f"mask '{path}' cannot be read: {error}.") from error
+    mask, mode = read_mask(path)
     if mode not in _MODES:
         raise ValueError(
             f"mask '{path}' must hold ids: a palette PNG (mode P) or 8-bit "

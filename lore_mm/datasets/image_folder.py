@@ -8,12 +8,11 @@ from pathlib import Path
 
 from mmengine.logging import MMLogger
 from mmpretrain.datasets import CustomDataset
-from mmpretrain.datasets.custom import find_folders
 
 from lore_mm.registry import DATASETS
 
 from .class_names import checked_names
-from .loading import IMAGE_SUFFIXES
+from .loading import IMAGE_SUFFIXES, is_hidden
 from .records import check_record, read_record, write_record
 from .sampling import (
     PARTS,
@@ -23,23 +22,14 @@ from .sampling import (
     part_sizes,
     seeded_order,
 )
+from .split_folders import (
+    check_inner_parts,
+    class_folders,
+    list_names,
+    part_folders,
+)
 
 Sample = tuple[str, int]  # path below data_root, label
-
-
-def _list(names: Sequence[str], limit: int = 5) -> str:
-    more = f' and {len(names) - limit} more' if len(names) > limit else ''
-    return ', '.join(names[:limit]) + more
-
-
-def _hidden(path: str) -> bool:
-    return any(p.startswith(('.', '__MACOSX')) for p in Path(path).parts)
-
-
-def _class_folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    return [name for name in find_folders(str(folder))[0] if not _hidden(name)]
 
 
 def _check_ratio(split_ratio: Sequence[float]) -> tuple[float, ...]:
@@ -65,7 +55,8 @@ class ImageFolder(CustomDataset):
     is drawn from the rest by a seeded split, class by class: all three parts
     from a single folder of classes, or val from ``train/`` where there is no
     ``val/``. At least one image of each class goes to each
-    part.
+    part. Beside ``train/``, ``valid/`` or ``validation/`` is read as ``val/``;
+    folders of parts by other names (``Train/``, ``testing/``) are refused.
 
     Labels follow the sorted folder names; ``metainfo['classes']`` holds them
     in plain words (``golden_retriever`` is ``golden retriever``). Files that
@@ -87,8 +78,9 @@ class ImageFolder(CustomDataset):
 
     Raises:
         FileNotFoundError: If the folder or that of the split is missing.
-        ValueError: If there are no two classes, a class is empty or too
-            small, or ``split_file`` does not match the folder.
+        ValueError: If there are no two classes, a class or a part is empty,
+            a class is too small, folders of parts have other names, or
+            ``split_file`` does not match the folder.
     """
 
     def __init__(
@@ -122,16 +114,15 @@ class ImageFolder(CustomDataset):
 
     def _find_samples(self) -> list[Sample]:
         root = Path(self.data_root)
-        own = set()
-        if _class_folders(root / 'train'):
-            own = {part for part in PARTS if (root / part).is_dir()}
-            others = sorted(set(_class_folders(root)) - own)
-            if others and self.split == 'train':
-                self._warn(f"'{root}' has train/; not used: {_list(others)}")
-        self._set_classes(root / 'train' if own else root)
+        own = part_folders(root)
+        others = sorted(set(class_folders(root)) - set(own.values()))
+        if own and others and self.split == 'train':
+            others = list_names(others)
+            self._warn(f"'{root}' has train/; not used: {others}")
+        self._set_classes(root / own.get('train', ''))
         if self.split != 'train' and self.split in own:
-            return self._scan(self.split)
-        pool = self._scan('train' if own else '')
+            return self._scan(own[self.split])
+        pool = self._scan(own.get('train', ''))
         drawn = [p for p in PARTS if p == 'train' or p not in own]
         return self._draw(pool, drawn) if len(drawn) > 1 else pool
 
@@ -140,30 +131,39 @@ class ImageFolder(CustomDataset):
         MMLogger.get_current_instance().warning(message)
 
     def _set_classes(self, folder: Path) -> None:
-        folders = _class_folders(folder)
+        folders = class_folders(folder)
         if len(folders) < 2:
             found = f'only {folders[0]!r}' if folders else 'none'
+            hint = ''
+            if folders and len(class_folders(folder / folders[0])) > 1:
+                hint = '; if its sub-folders are meant, move them up one level'
             raise ValueError(
                 f"'{folder}' must hold at least two class folders, found "
-                f'{found}.'
+                f'{found}{hint}.'
             )
         self.folder_to_idx = {name: i for i, name in enumerate(folders)}
         self._metainfo['classes'] = checked_names(self.CLASSES, folders)
 
     def _scan(self, part: str) -> list[Sample]:
-        """All images below ``data_root/part``, class after class."""
+        """All images below ``data_root/part``, class after class.
+
+        Args:
+            part (str): Name of the folder; empty where there are no parts.
+        """
         folder = Path(self.data_root, part)
-        present = _class_folders(folder)
+        present = class_folders(folder)
         strange = [name for name in present if name not in self.folder_to_idx]
         if strange:
             raise ValueError(
                 f"'{folder}' has class folders that are not in train/: "
-                f'{_list(strange)}.'
+                f'{list_names(strange)}.'
             )
         samples: list[Sample] = []
         skipped: list[str] = []
         for name in present:
             files, others = self._files(folder / name)
+            if not part:
+                check_inner_parts(folder / name, files)
             label = self.folder_to_idx[name]
             samples += [(str(Path(part, name, file)), label) for file in files]
             skipped += [f'{name}/{file}' for file in others]
@@ -171,10 +171,10 @@ class ImageFolder(CustomDataset):
         empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
         self._check_empty(part, empty)
         self.left_out = [str(Path(part, name)) for name in skipped]
-        if skipped and (part == self.split or self.split == 'train'):
+        if skipped and (self.split == 'train' or part not in ('', 'train')):
             self._warn(
                 f"{len(skipped)} files in '{folder}' are no images and were "
-                f'left out: {_list(skipped, 10)}'
+                f'left out: {list_names(skipped, 10)}'
             )
         return samples
 
@@ -184,20 +184,28 @@ class ImageFolder(CustomDataset):
         for where, _, files in os.walk(folder, followlinks=True):
             for file in files:
                 name = Path(where, file).relative_to(folder).as_posix()
-                if not _hidden(name):
+                if not is_hidden(name):
                     kept = images if self.is_valid_file(name) else others
                     kept.append(name)
         return sorted(images), sorted(others)
 
     def _check_empty(self, part: str, empty: list[str]) -> None:
-        """Refuse classes without images, unless in val/ or test/."""
+        """Refuse classes without images; in val/ and test/ all of them."""
         if not empty:
             return
+        folder = Path(self.data_root, part)
+        given = part not in ('', 'train')
+        if given and len(empty) == len(self.folder_to_idx):
+            raise ValueError(
+                f"'{folder}' holds no image in a class folder: add some, or "
+                f'remove the folder to have {self.split} drawn from train/.'
+            )
+        suffixes = ' '.join(sorted(self.extensions))
         message = (
-            f"'{Path(self.data_root, part)}' has no image of class "
-            f'{_list(empty)} (extensions: {" ".join(sorted(self.extensions))})'
+            f"'{folder}' has no image of class "
+            f'{list_names(empty)} (extensions: {suffixes})'
         )
-        if part in ('', 'train'):
+        if not given:
             raise ValueError(f'{message}: add some, or remove the folder.')
         self._warn(message)
 
@@ -261,7 +269,7 @@ class ImageFolder(CustomDataset):
             name for name, count in Counter(listed).items() if count > 1
         )
         faults = [
-            f'{what}: {_list(some, 3)}'
+            f'{what}: {list_names(some, 3)}'
             for what, some in (
                 ('listed but not in the folder', lost),
                 ('in the folder but not listed', new),

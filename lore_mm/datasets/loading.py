@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from pathlib import Path
 
 import mmengine.fileio as fileio
 import numpy as np
@@ -45,6 +46,27 @@ FAULTS = (
     zlib.error,
     Image.DecompressionBombError,
 )
+
+
+def is_hidden(path: str | Path) -> bool:
+    """Whether a file is the system's own, by the names in its path.
+
+    Such are ``._a.jpg`` and ``__MACOSX`` of macOS and ``.ipynb_checkpoints``.
+
+    Args:
+        path (str | Path): Below the folder that is searched.
+    """
+    return any(p.startswith(('.', '__MACOSX')) for p in Path(path).parts)
+
+
+def find_images(folder: str | Path) -> list[Path]:
+    """Image files of a folder and its sub-folders, sorted, no hidden ones."""
+    return sorted(
+        path
+        for path in Path(folder).rglob('*')
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not is_hidden(path.relative_to(folder))
+    )
 
 
 def _wide_gray_to_8_bit(img: Image.Image) -> Image.Image:

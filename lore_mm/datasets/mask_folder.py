@@ -6,7 +6,8 @@ from mmseg.datasets import BaseSegDataset
 
 from lore_mm.registry import DATASETS
 
-from .loading import IMAGE_SUFFIXES
+from .label_masks import check_masks
+from .loading import find_images
 
 
 @DATASETS.register_module()
@@ -20,7 +21,12 @@ class MaskFolder(BaseSegDataset):
         data_root/classes.txt                    a name per line, in order
 
     Sub-folders are kept: ``images/train/x/a.jpg`` has
-    ``annotations/train/x/a.png``.
+    ``annotations/train/x/a.png``. Masks are PNGs with a palette or in gray;
+    :class:`LoadMask` reads and checks each.
+
+    When the data set is built, masks are looked over until each class was
+    seen: they must not mark objects with 255, and a class without a pixel in
+    training (a split named ``train...``) is warned of.
 
     Args:
         data_root (str): The folder.
@@ -32,7 +38,8 @@ class MaskFolder(BaseSegDataset):
 
     Raises:
         FileNotFoundError: A folder, a mask or the list of classes is missing.
-        ValueError: There is no image or no class.
+        ValueError: There is no image or no class, all masks hold 0 and 255
+            alone, or a mask cannot be read or has other labels.
     """
 
     def __init__(
@@ -65,15 +72,17 @@ class MaskFolder(BaseSegDataset):
                 f"image folder '{folder}' does not exist; set data_root (in "
                 'the shipped configs: SEG_ROOT) and split.'
             )
-        found = sorted(
-            path
-            for path in folder.rglob('*')
-            if path.suffix.lower() in IMAGE_SUFFIXES
-            and not path.name.startswith('.')
-        )
+        found = find_images(folder)
         if not found:
             raise ValueError(f"'{folder}' holds no image.")
-        return [self._record(path, folder, masks) for path in found]
+        records = [self._record(path, folder, masks) for path in found]
+        check_masks(
+            [record['seg_map_path'] for record in records],
+            self._metainfo['classes'],
+            self.reduce_zero_label,
+            training=self.split.startswith('train'),
+        )
+        return records
 
     def _record(self, path: Path, folder: Path, masks: Path) -> dict:
         mask = masks / path.relative_to(folder).with_suffix('.png')
@@ -84,6 +93,7 @@ class MaskFolder(BaseSegDataset):
             seg_map_path=str(mask),
             label_map=self.label_map,
             reduce_zero_label=self.reduce_zero_label,
+            num_classes=len(self._metainfo['classes']),
             seg_fields=[],
         )
 

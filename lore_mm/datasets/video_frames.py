@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .loading import IMAGE_SUFFIXES, LoadRGBImage
+from .loading import IMAGE_SUFFIXES, LoadRGBImage, is_hidden
 
 
 class FrameFiles:
@@ -36,7 +36,7 @@ class FrameFiles:
             path
             for path in Path(folder).iterdir()
             if path.suffix.lower() in IMAGE_SUFFIXES
-            and not path.name.startswith('.')
+            and not is_hidden(path.name)
         ]
         if not paths:
             raise ValueError(

@@ -21,14 +21,16 @@ def classify(classifier_config, checkpoint):
 
 @pytest.fixture
 def photos(tmp_path):
-    """Three photos, one in a sub-folder, beside a text."""
+    """Three photos, one in a sub-folder, beside a text and hidden files."""
     rng = np.random.default_rng(0)
     folder = tmp_path / 'photos'
     (folder / 'more').mkdir(parents=True)
     for name in ('a.png', 'b.PNG', 'more/c.png'):
         pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
         Image.fromarray(pixels).save(folder / name)
-    (folder / 'notes.txt').write_text('no image')
+    (folder / '__MACOSX').mkdir()
+    for name in ('notes.txt', '._a.png', '__MACOSX/b.png'):
+        (folder / name).write_text('no image')
     return folder
 
 

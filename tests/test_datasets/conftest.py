@@ -1,6 +1,7 @@
-"""Small fakes of the benchmark's data sets, in their published layouts."""
+"""Fakes of the benchmark's data sets in published layouts, and warnings."""
 
 import json
+import logging
 import os
 import pickle
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mmengine.logging import MMLogger
 from mmpretrain.datasets.categories import (
     CIFAR10_CATEGORIES,
     CIFAR100_CATEGORIES,
@@ -239,3 +241,19 @@ def published(
     make.facts = {name: facts for name, (_, facts) in SETS.items()}
     make.train, make.test = TRAIN, TEST
     return make
+
+
+@pytest.fixture
+def warnings():
+    """Texts of the warnings that reach the current logger."""
+    texts: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            texts.append(record.getMessage())
+
+    handler = Keep(logging.WARNING)
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield texts
+    logger.removeHandler(handler)

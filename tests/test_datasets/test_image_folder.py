@@ -1,33 +1,15 @@
 """ImageFolder: layouts, seeded split, and folders that are wrong."""
 
 import json
-import logging
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from mmengine.logging import MMLogger
 from mmpretrain.registry import DATASETS
 
 from lore_mm.datasets import ImageFolder, split_images
 
 PARTS = ('train', 'val', 'test')
-
-
-@pytest.fixture
-def warnings():
-    """Texts of the warnings that reach the current logger."""
-    texts: list[str] = []
-
-    class Keep(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            texts.append(record.getMessage())
-
-    handler = Keep(logging.WARNING)
-    logger = MMLogger.get_current_instance()
-    logger.addHandler(handler)
-    yield texts
-    logger.removeHandler(handler)
 
 
 def split(root: Path, **kwargs) -> dict[str, list[str]]:
@@ -168,9 +150,9 @@ def test_other_files_are_left_out(tiny_image_folder, warnings) -> None:
 def test_folders_beside_train_are_reported(
     tiny_image_folder, warnings
 ) -> None:
-    root = tiny_image_folder(splits=('train', 'test', 'valid'))
+    root = tiny_image_folder(splits=('train', 'test', 'labels'))
     ImageFolder(str(root), 'train')
-    assert 'not used: valid' in warnings[0]
+    assert 'not used: labels' in warnings[0]
 
 
 def test_empty_class(tiny_image_folder, warnings) -> None:
@@ -189,6 +171,23 @@ def test_empty_class(tiny_image_folder, warnings) -> None:
         ImageFolder(str(root), 'test')
 
 
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_part_without_images(tiny_image_folder, part) -> None:
+    root = tiny_image_folder(per_class=8, splits=('train', part))
+    for path in (root / part).rglob('*.png'):
+        path.rename(root / part / f'{path.parent.name}_{path.name}')
+    with pytest.raises(ValueError, match=f'{part}. holds no image in a class'):
+        ImageFolder(str(root), part)
+    for path in (root / part).glob('*.png'):
+        path.unlink()
+    for path in (root / part).iterdir():
+        path.rmdir()
+    with pytest.raises(ValueError, match=f'to have {part} drawn from train/'):
+        ImageFolder(str(root), part)
+    (root / part).rmdir()
+    assert len(ImageFolder(str(root), part)) > 0
+
+
 def test_too_few_images_or_classes(tiny_image_folder) -> None:
     root = tiny_image_folder(per_class=2)
     with pytest.raises(ValueError, match="'class_0' has 2 images, too few"):
@@ -198,6 +197,9 @@ def test_too_few_images_or_classes(tiny_image_folder) -> None:
         ImageFolder(str(root))
     with pytest.raises(ValueError, match='two class folders, found none'):
         ImageFolder(str(root / 'class_0'))
+    root = tiny_image_folder(name='wrapper/inside')
+    with pytest.raises(ValueError, match="'inside'; if its sub-folders are"):
+        ImageFolder(str(root.parent))
 
 
 def test_bad_arguments(tiny_image_folder, tmp_path) -> None:

@@ -16,6 +16,7 @@ def folder(tmp_path):
             pixels = np.zeros((4, 6), dtype=np.uint8)
             suffix = '.png' if kind == 'annotations' else path.suffix
             Image.fromarray(pixels).save(path.with_suffix(suffix))
+    (tmp_path / 'images/train/._a.jpg').write_text('of macOS')
     (tmp_path / 'classes.txt').write_text('ground\n\nswan\n')
     return tmp_path
 

@@ -1,6 +1,7 @@
 """Which images a run uses is written down; splits never overlap."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -133,22 +134,66 @@ def test_choice_of_images_without_files_is_written(tiny_runner):
         hook.before_train(runner)
 
 
-def test_label_that_is_no_class(tiny_runner, tmp_path):
-    lines = [f'train/class_{i}/000.png {i}' for i in range(3)]
-    lines.append('train/class_0/001.png 7')
-    (tmp_path / 'ann.txt').write_text('\n'.join(lines))
-    runner = tiny_runner(
-        train_dataloader__dataset=dict(
+@pytest.fixture
+def wrong_label(tiny_config, tmp_path):
+    """Options of a split whose second image has label 7 of three."""
+    tiny_config()  # makes the images
+    root = tmp_path / 'images_3'
+
+    def make(split):
+        lines = [f'{split}/class_{i}/000.png {i}' for i in range(3)]
+        lines.insert(1, f'{split}/class_0/001.png 7')
+        (tmp_path / f'{split}.txt').write_text('\n'.join(lines))
+        steps = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+        dataset = dict(
             type='CustomDataset',
-            data_root=str(tmp_path / 'images_3'),
-            ann_file=str(tmp_path / 'ann.txt'),
+            data_root=str(root),
+            ann_file=str(tmp_path / f'{split}.txt'),
             metainfo=dict(classes=['a', 'b', 'c']),
-            pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+            pipeline=steps,
             _delete_=True,
         )
-    )
-    with pytest.raises(ValueError, match='001.png. of train has label 7; '):
+        return {f'{split}_dataloader__dataset': dataset}
+
+    return make
+
+
+@pytest.mark.parametrize('split', ['train', 'val', 'test'])
+def test_label_that_is_no_class(tiny_runner, wrong_label, split):
+    runner = tiny_runner(**wrong_label(split))
+    said = f'001.png. of {split} has label 7; '
+    with pytest.raises(ValueError, match=said):
         start(runner)
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_labels_of_a_gallery_may_be_others(tiny_runner, wrong_label, split):
+    recall = dict(type='RetrievalRecall', topk=1, _delete_=True)
+    runner = tiny_runner(
+        **wrong_label(split), **{f'{split}_evaluator': recall}
+    )
+    assert split in json.loads(start(runner).read_text())
+
+
+@pytest.mark.parametrize(
+    'metric,wrong',
+    [
+        (dict(type='SingleLabelMetric'), True),
+        ([dict(type='RetrievalRecall', topk=1), dict(type='Accuracy')], True),
+        (dict(type='ConfusionMatrix'), True),
+        (dict(type='RetrievalRecall', topk=1), False),
+    ],
+)
+def test_labels_are_checked_before_a_test(
+    tiny_runner, wrong_label, metric, wrong
+):
+    runner = tiny_runner(**wrong_label('test'))
+    runner._test_evaluator = metric
+    runner._test_loop = runner.build_test_loop(runner._test_loop)
+    said = '001.png. of test has label 7; '
+    stops = pytest.raises(ValueError, match=said) if wrong else nullcontext()
+    with stops:
+        SplitRecordHook().before_test(runner)
 
 
 def test_number_to_predict_is_no_class(tiny_runner, tmp_path):

@@ -176,3 +176,22 @@ def test_model_without_a_head(fails, tiny_config):
     options = ['--cfg-options', 'model.head=None']
     message = fails('train.py', tiny_config(), *options)
     assert 'training needs a head' in message
+
+
+def test_label_of_a_test_that_is_no_class(
+    fails, tiny_config, trained, tmp_path
+):
+    (tmp_path / 'ann.txt').write_text('class_0/000.png 0\nclass_0/001.png 9')
+    root = tmp_path / 'images_3' / 'test'
+    dataset = dict(
+        type='CustomDataset',
+        data_root=str(root),
+        ann_file=str(tmp_path / 'ann.txt'),
+        metainfo=dict(classes=['class 0', 'class 1', 'class 2']),
+        pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+        _delete_=True,
+    )
+    config = tiny_config(test_dataloader__dataset=dataset, name='other')
+    message = fails('test.py', config, trained)
+    assert f"'{root}/class_0/001.png' of test has label 9" in message
+    assert 'labels go from 0 to 2' in message

@@ -12,7 +12,7 @@ crop_size = int('{{$LORE_IMG_SIZE:448}}')
 
 train_pipeline = [
     dict(type='lore_mm.LoadRGBImage'),
-    dict(type='LoadAnnotations'),
+    dict(type='lore_mm.LoadMask'),
     dict(
         type='RandomResize',
         scale=(4 * crop_size, crop_size),
@@ -30,7 +30,7 @@ train_pipeline = [
 test_pipeline = [
     dict(type='lore_mm.LoadRGBImage'),
     dict(type='Resize', scale=(4 * crop_size, crop_size), keep_ratio=True),
-    dict(type='LoadAnnotations'),
+    dict(type='lore_mm.LoadMask'),
     dict(type='PackSegInputs'),
 ]
 dataset = dict(type='lore_mm.MaskFolder', data_root=data_root)

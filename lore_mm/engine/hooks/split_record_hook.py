@@ -8,19 +8,32 @@ from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
+from mmpretrain.evaluation import (
+    Accuracy,
+    ConfusionMatrix,
+    SingleLabelMetric,
+)
 from mmpretrain.models.heads import RegressionHead
+from mmpretrain.models.retrievers import BaseRetriever
 
 from lore_mm.datasets import split_images, subset_records, write_splits
 from lore_mm.datasets.records import write_record
 from lore_mm.datasets.splits import check_labels
 from lore_mm.registry import HOOKS
 
+# These compare predictions with labels, so a label that is no class counts as
+# an error in silence. Metrics of retrieval compare labels among each other.
+_OF_CLASSES = (Accuracy, ConfusionMatrix, SingleLabelMetric)
+
 
 @HOOKS.register_module()
 class SplitRecordHook(Hook):
     """Write ``splits.json`` to the work folder; stop if splits are wrong.
 
-    They are if they overlap, or if a training label is none of the classes.
+    They are if they overlap, or if a label is none of the classes: in
+    training, and in validation and test where the metric scores classes
+    (accuracy, precision, recall). The labels of a gallery may be others.
+    A test checks its labels as well.
 
     The file names the images of the training, validation and test set, and
     fits :class:`~lore_mm.datasets.ImageFolder` as a ``split_file``. A test
@@ -44,8 +57,7 @@ class SplitRecordHook(Hook):
         """Check the splits; the first process writes the file.
 
         Raises:
-            ValueError: An image is in two splits, or a training label is out
-                of range.
+            ValueError: An image is in two splits, or a label is out of range.
         """
         splits = dict(train=runner.train_dataloader.dataset)
         if runner.val_loop is not None:
@@ -60,7 +72,12 @@ class SplitRecordHook(Hook):
                     f'{self.filename}: {type(dataset).__name__} does not name '
                     f'its images, {name} is left out.'
                 )
-        self._check_labels(runner, splits.get('train'))
+        evaluators = dict(
+            val=getattr(runner.val_loop, 'evaluator', None),
+            test=runner._test_evaluator,
+        )
+        for name, dataset in splits.items():
+            self._check_labels(runner, name, dataset, evaluators.get(name))
         records = subset_records(**splits)
         if not is_main_process():
             split_images(**splits)
@@ -72,16 +89,44 @@ class SplitRecordHook(Hook):
         sizes = ', '.join(f'{len(d)} {name}' for name, d in splits.items())
         runner.logger.info(f'Images: {sizes}; written to {path}')
 
+    def before_test(self, runner: Runner) -> None:
+        """Check the labels of the test set.
+
+        Raises:
+            ValueError: A label is out of range.
+        """
+        loader = getattr(runner.test_loop, 'dataloader', None)
+        dataset = getattr(loader, 'dataset', None)
+        evaluator = getattr(runner.test_loop, 'evaluator', None)
+        if hasattr(dataset, 'get_data_info'):
+            self._check_labels(runner, 'test', dataset, evaluator)
+
     @staticmethod
-    def _check_labels(runner: Runner, train: Any) -> None:
-        """Labels of training are classes; of a gallery they may be others."""
+    def _check_labels(
+        runner: Runner, split: str, dataset: Any, evaluator: Any = None
+    ) -> None:
+        """Labels are classes, but in a gallery, which no class metric scores.
+
+        Args:
+            runner (Runner): Has the model.
+            split (str): Name of the split.
+            dataset (Any): Its data set.
+            evaluator (Any): What scores the split, or the config of it.
+        """
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         head = getattr(model, 'head', None)
         classes = getattr(head, 'num_classes', None)
-        regresses = isinstance(head, RegressionHead)
-        if train is not None and classes is not None and not regresses:
-            check_labels(train, classes, 'train')
+        if classes is None or isinstance(head, RegressionHead):
+            return
+        if split != 'train':
+            # What a retriever predicts are positions in its gallery.
+            if evaluator is None or isinstance(model, BaseRetriever):
+                return
+            metrics = runner.build_evaluator(evaluator).metrics
+            if not any(isinstance(m, _OF_CLASSES) for m in metrics):
+                return
+        check_labels(dataset, classes, split)
 
     def _test_set(self, runner: Runner) -> Any:
         """The test set, built for this alone; None if there is none here."""
