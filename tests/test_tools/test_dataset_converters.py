@@ -90,6 +90,7 @@ def test_facts_are_those_of_configs() -> None:
 
 def test_split_of_a_folder(tiny_image_folder, tmp_path, capsys) -> None:
     root = tiny_image_folder(num_classes=2, per_class=10)
+    (root / 'class_0' / '._a.jpg').touch()  # as macOS leaves them
     out = tmp_path / 'split.json'
     tool = load('split_folder')
     tool.main([str(root), str(out), '--train', '0.2'])

@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from lore_mm.datasets.loading import IMAGE_SUFFIXES
+from lore_mm.datasets.loading import IMAGE_SUFFIXES, is_hidden
 from lore_mm.datasets.records import write_record
 from lore_mm.datasets.sampling import part_sizes, seeded_order
 
@@ -43,7 +43,7 @@ def split_folder(root: Path, share: float, seed: int) -> dict[str, list]:
     if not 0 < share < 1:
         raise ValueError(f'--train must be in (0, 1), got {share}.')
     folders = sorted(
-        f for f in root.iterdir() if f.is_dir() and f.name[0] != '.'
+        f for f in root.iterdir() if f.is_dir() and not is_hidden(f.name)
     )
     if len(folders) < 2:
         raise ValueError(f"'{root}' must hold at least two class folders.")
@@ -53,6 +53,7 @@ def split_folder(root: Path, share: float, seed: int) -> dict[str, list]:
             file.name
             for file in folder.iterdir()
             if file.suffix.lower() in IMAGE_SUFFIXES
+            and not is_hidden(file.name)
         )
         if len(names) < 2:
             raise ValueError(f"'{folder}' has {len(names)} images; need 2.")
