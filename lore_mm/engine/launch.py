@@ -14,17 +14,15 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from lore_mm.utils import find_config, mixed_precision_pays
+from lore_mm.utils import mixed_precision_pays
 
+from .config_file import read_config_file
 from .config_keys import ConfigError
-from .failures import error_line
 from .files import latest_checkpoint, replace_when_done
 from .options import OptionAction, merge_options
 from .plain import to_plain
 
 _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
-
-_SIZE = 'LORE_IMG_SIZE'
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -74,20 +72,15 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: No such config; the message names near matches.
+        ConfigError: It cannot be read.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    path = find_config(args.config)
-    try:
-        cfg = Config.fromfile(path)
-    except (ValueError, KeyError) as error:
-        size = os.environ.get(_SIZE)  # most configs read it
-        note = f' ({_SIZE} is {size!r})' if size else ''
-        raise ConfigError(f'{path}: {error_line(error)}{note}') from error
+    cfg = read_config_file(args.config)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs', path.stem))
+        cfg.work_dir = str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
 
 

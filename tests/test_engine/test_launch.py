@@ -63,6 +63,25 @@ def test_setting_that_is_no_number(train_args, tmp_path, monkeypatch):
         load_config(args)
 
 
+@pytest.mark.parametrize(
+    'name,text,said',
+    [
+        ('own', 'a = (\n', 'own.py: syntax error, .*never closed .line 1.$'),
+        ('own', 'a = nope\n', "own.py: name 'nope' is not defined"),
+        ('base', 'a = 1,\nb = a.c\n', 'own.py: .*no attribute .c'),
+        ('gone', '', 'own.py: .*No such file.*base.py'),
+        ('base', 'a = (\n', 'own.py: syntax error, here or in a _base_'),
+    ],
+)
+def test_config_that_cannot_be_run(train_args, tmp_path, name, text, said):
+    args = train_args()
+    args.config = str(tmp_path / 'own.py')
+    (tmp_path / 'own.py').write_text("_base_ = ['base.py']\n")
+    (tmp_path / f'{name}.py').write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(args)
+
+
 def test_unknown_config(train_args):
     args = train_args()
     args.config = 'lore/no_such_config'
