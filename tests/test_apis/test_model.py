@@ -93,6 +93,24 @@ def test_checkpoint_with_an_unknown_key_loads(checkpoint):
     assert init_model(checkpoint, cfg_options={'model.head.scale': 3.0})
 
 
+@pytest.mark.parametrize(
+    'device,said',
+    [
+        ('cpy', r"device 'cpy' cannot be used here \(Expected one of"),
+        pytest.param(
+            'cuda',
+            r"device 'cuda' cannot be used here .*take 'cpu'",
+            marks=pytest.mark.skipif(
+                torch.cuda.is_available(), reason='there is a GPU'
+            ),
+        ),
+    ],
+)
+def test_device_that_is_not_there(classifier_config, checkpoint, device, said):
+    with pytest.raises(ValueError, match=said):
+        init_model(classifier_config, checkpoint, device=device)
+
+
 def test_a_config_is_not_changed(classifier_config, checkpoint):
     cfg = Config.fromfile(classifier_config)
     before = cfg.pretty_text

@@ -23,7 +23,7 @@ from mmengine.registry import DATASETS, DefaultScope
 from lore_mm.datasets.loading import LoadRGBImage
 from lore_mm.datasets.sampling import seeded_order
 from lore_mm.engine.failures import run_main
-from lore_mm.utils import config_roots, find_config
+from lore_mm.utils import find_config
 
 FACTS = Path(__file__).with_name('data_sets.yaml')
 SPLITS = ('train', 'val', 'test')
@@ -36,26 +36,27 @@ def load_facts() -> dict[str, dict]:
     return yaml.safe_load(FACTS.read_text('utf-8'))
 
 
-def find_set(name: str) -> Path:
+def read_set(name: str) -> Config:
     """The config of a data set.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: There is none of that name, or none to train and test on.
     """
+    known = load_facts()
     try:
-        return find_config(f'_base_/datasets/{name}.py')
+        cfg = Config.fromfile(find_config(f'_base_/datasets/{name}.py'))
     except FileNotFoundError as error:  # names configs that can be run
-        known = {
-            file.stem
-            for root in config_roots()
-            for file in root.glob('configs/_base_/datasets/*.py')
-        }
         near = difflib.get_close_matches(name, known, n=1)
-        hint = f'did you mean {near[0]}? ' if near else ''
+        hint = f'did you mean {near[0]}?' if near else 'whole sets are known '
+        hint += '' if near else f'of {", ".join(known)}.'
+        raise ValueError(f'there is no data set {name!r}; {hint}') from error
+    missing = [part for part in SPLITS if f'{part}_dataloader' not in cfg]
+    if missing:
         raise ValueError(
-            f'there is no data set {name!r}; {hint}Known are '
-            f'{", ".join(sorted(known))}.'
-        ) from error
+            f'{name} has no images to {", ".join(missing)}: sets of other '
+            f'tasks are checked by tools/test.py, before it runs.'
+        )
+    return cfg
 
 
 def innermost(dataset: dict) -> dict:
@@ -84,8 +85,7 @@ def check(name: str, images: int, part: bool) -> Iterator[str]:
         part (bool): Do not compare the counts with the whole set's.
     """
     facts = load_facts().get(name, {})
-    cfg = Config.fromfile(find_set(name))
-    for split, dataset_cfg in splits_of(cfg).items():
+    for split, dataset_cfg in splits_of(read_set(name)).items():
         try:
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 dataset = DATASETS.build(dataset_cfg)
@@ -143,7 +143,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--part', action='store_true')
     args = parser.parse_args(argv)
     for name in args.names:
-        find_set(name)  # told before the work on the others
+        read_set(name)  # told before the work on the others
     failed = False
     for name in args.names or facts:
         faults = list(check(name, args.images, args.part))
