@@ -121,6 +121,24 @@ def test_loaders(train_args):
     assert cfg.val_dataloader.persistent_workers is False
 
 
+@pytest.mark.parametrize('persistent', [True, False])
+def test_loaders_without_pinned_memory_or_lasting_workers(
+    train_args, monkeypatch, persistent
+):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    options = ('--cfg-options', 'load_from=None')
+    workers = dict(num_workers=2, persistent_workers=True)
+    for pinned in (True, False):
+        args = train_args(*([] if pinned else ['--no-pin-memory']), *options)
+        args.no_persistent_workers = not persistent
+        cfg = load_config(args)
+        cfg.val_dataloader.update(workers)
+        apply_train_args(cfg, args)
+        for name in ('train', 'val', 'test'):
+            assert cfg[f'{name}_dataloader'].pin_memory is pinned
+        assert cfg.val_dataloader.persistent_workers is persistent
+
+
 def test_no_validate(train_args):
     cfg = train_config(train_args(no_validate=True))
     assert cfg.train_cfg.val_begin > 10**9
@@ -174,13 +192,18 @@ def test_write_metrics(tmp_path):
         'accuracy/top1': np.float32(0.5),
         'per_class': torch.tensor([0.25, 0.75]),
         'matrix': np.eye(2),
+        'no_images': np.float32('nan'),
+        'nested': [{'a': torch.tensor([1.0, torch.inf])}],
     }
     write_metrics(metrics, path)
     assert json.loads(path.read_text()) == {
         'accuracy/top1': 0.5,
         'per_class': [0.25, 0.75],
         'matrix': [[1.0, 0.0], [0.0, 1.0]],
+        'no_images': None,
+        'nested': [{'a': [1.0, None]}],
     }
+    assert 'NaN' not in path.read_text()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='speaks of CPUs')
