@@ -5,7 +5,6 @@ bare Black Box of the tasks that train nothing.
 """
 
 import argparse
-from pathlib import Path
 
 from mmengine.dist import is_main_process
 from mmengine.evaluator import DumpResults
@@ -15,10 +14,12 @@ from lore_mm.engine.launch import (
     add_common_arguments,
     apply_test_args,
     build_runner,
+    check_out_file,
     load_config,
     write_metrics,
 )
-from lore_mm.utils.outputs import check_folder
+
+_PICKLES = ('.pkl', '.pickle')
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +36,28 @@ def parse_args() -> argparse.Namespace:
         default='metrics',
         help='metrics as JSON (default), or predictions as a pickle',
     )
-    return parser.parse_args()
+    parser.add_argument(
+        '--show-dir', help='folder for images with their classes'
+    )
+    parser.add_argument(
+        '--interval',
+        type=int,
+        metavar='N',
+        help='every N-th image for --show-dir (default: 1, all of them)',
+    )
+    args = parser.parse_args()
+    if args.out_item == 'pred' and not args.out:
+        parser.error('--out-item pred needs --out FILE.pkl')
+    if args.out_item == 'metrics' and str(args.out).endswith(_PICKLES):
+        parser.error(
+            f'--out {args.out}: metrics are written as JSON, give a .json '
+            'file; --out-item pred writes the predictions as a pickle'
+        )
+    if args.interval is not None and not args.show_dir:
+        parser.error('--interval needs --show-dir')
+    if args.interval is not None and args.interval < 1:
+        parser.error(f'--interval must be at least 1, got {args.interval}')
+    return args
 
 
 def main() -> None:
@@ -43,10 +65,7 @@ def main() -> None:
     cfg = load_config(args)
     apply_test_args(cfg, args)
     if args.out:  # a test can take hours: is there a place for its figures?
-        if Path(args.out).is_dir():
-            raise ValueError(f'--out {args.out} is a folder, give a file.')
-        folder = Path(args.out).resolve().parent
-        check_folder(folder, 'the folder of --out', 'give another file')
+        check_out_file(args.out)
     runner = build_runner(cfg)
     if args.out and args.out_item == 'pred':
         runner.test_evaluator.metrics.append(DumpResults(args.out))

@@ -31,6 +31,11 @@ def parse_args() -> argparse.Namespace:
         action='store_true',
         help='scale the learning rate by the batch size over all processes',
     )
+    parser.add_argument(
+        '--no-persistent-workers',
+        action='store_true',
+        help='start the loading processes anew for each validation too',
+    )
     parser.add_argument('--seed', type=int, help='seed of every random draw')
     return parser.parse_args()
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from lore_mm.datasets.pair_images import ImageRef
 from lore_mm.datasets.pairs import check_points
+from lore_mm.engine.options import merge_options
 from lore_mm.evaluation.functional.pck import pck
 from lore_mm.models import KeypointMatcher
 from lore_mm.visualization.match_lines import draw_matches
@@ -60,6 +61,7 @@ class CorrespondenceInferencer:
 
     Raises:
         FileNotFoundError: There is no such config.
+        ConfigError: An option is misspelt.
         ValueError: The model of the config is no ``KeypointMatcher``.
 
     Examples:
@@ -79,7 +81,8 @@ class CorrespondenceInferencer:
         cfg, loaded = read_sources(config, checkpoint)
         if loaded is None:
             without_white_box(cfg)
-        cfg.merge_from_dict(cfg_options or {})
+        if cfg_options:
+            merge_options(cfg, cfg_options)
         self.model = build_model(cfg, loaded, device)
         if not isinstance(self.model, KeypointMatcher):
             raise ValueError(

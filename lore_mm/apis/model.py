@@ -1,6 +1,7 @@
 """Build a model for inference: what all inferencers share."""
 
 import copy
+import re
 import warnings
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DefaultScope
 
+from lore_mm.engine.config_file import read_config_file
 from lore_mm.engine.config_keys import ConfigError
 from lore_mm.engine.files import CheckpointError, safe_load_checkpoint
 from lore_mm.engine.num_classes import (
@@ -18,12 +20,12 @@ from lore_mm.engine.num_classes import (
     fill_num_classes,
     set_num_classes,
 )
+from lore_mm.engine.options import merge_options
 from lore_mm.engine.saved_config import saved_config
 from lore_mm.engine.tool_process import best_checkpoint
 from lore_mm.engine.trained_weights import check_classes, load_trained_state
 from lore_mm.models.heads.text_heads import TextHead
 from lore_mm.registry import MODELS
-from lore_mm.utils import find_config
 
 ConfigSource = str | Path | Config
 
@@ -63,7 +65,8 @@ def init_model(
         CheckpointError: The checkpoint is missing, damaged, of another Black
             Box, of other classes, or does not fit the config.
         ConfigError: ``num_classes`` is None, and neither a checkpoint nor the
-            data tell it.
+            data tell it; the config cannot be read; an option is misspelt.
+        ValueError: This machine has no such device.
 
     Examples:
         >>> model = init_model('work_dirs/vit-s_textile')  # doctest: +SKIP
@@ -97,6 +100,7 @@ def read_sources(
         FileNotFoundError: There is no such config or work folder.
         CheckpointError: The checkpoint cannot be read, or carries no config
             where none is given.
+        ConfigError: The config cannot be read, or an option is misspelt.
     """
     if checkpoint is None and _is_checkpoint(config):
         loaded = _read_checkpoint(config)
@@ -108,9 +112,10 @@ def read_sources(
         if isinstance(config, Config):
             cfg = copy.deepcopy(config)
         else:
-            cfg = Config.fromfile(find_config(config))
+            cfg = read_config_file(config)
         loaded = None if checkpoint is None else _read_checkpoint(checkpoint)
-    cfg.merge_from_dict(cfg_options or {})
+    if cfg_options:
+        merge_options(cfg, cfg_options)
     return cfg, loaded
 
 
@@ -128,7 +133,9 @@ def build_model(
 
     Raises:
         CheckpointError, ConfigError: See :func:`init_model`.
+        ValueError: This machine has no such device.
     """
+    device = _usable_device(device)
     meta = {} if loaded is None else loaded.get('meta', {})
     _fill_classes(cfg, meta.get('classes'), loaded)
     model_cfg = copy.deepcopy(cfg.model)  # building changes it
@@ -143,8 +150,6 @@ def build_model(
     model.cfg = cfg
     model.dataset_meta = _dataset_meta(cfg, meta)
     _set_text_head(model, trained=loaded is not None)
-    if device is None:
-        device = 'cuda' if torch.cuda.is_available() else 'cpu'
     return model.to(device).eval()
 
 
@@ -172,6 +177,21 @@ def needs_training(cfg: Config) -> bool:
     """Whether a model has weights that only training makes useful."""
     backbone = cfg.model.get('backbone') or {}
     return bool(backbone.get('white_box') or cfg.model.get('head'))
+
+
+def _usable_device(device: str | torch.device | None) -> torch.device:
+    """The device to use, tried before anything is built for it."""
+    if device is None:
+        device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    try:
+        return torch.empty(0, device=device).device
+    # torch without CUDA raises the first of them, or asserts.
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = re.split(r'\.\s|\n', str(error))[0].rstrip('.')
+        raise ValueError(
+            f"device '{device}' cannot be used here ({reason}); take 'cpu', "
+            'or leave it out: a GPU where there is one, else the CPU.'
+        ) from error
 
 
 def _is_checkpoint(source: ConfigSource) -> bool:

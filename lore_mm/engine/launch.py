@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -14,17 +15,17 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 from torch import Tensor
 
-from lore_mm.utils import find_config, mixed_precision_pays
+from lore_mm.utils import mixed_precision_pays
+from lore_mm.utils.outputs import check_folder
 
+from .config_file import read_config_file
 from .config_keys import ConfigError
-from .failures import error_line
+from .config_values import check_config_values
 from .files import latest_checkpoint, replace_when_done
 from .options import OptionAction, merge_options
 from .plain import to_plain
 
 _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
-
-_SIZE = 'LORE_IMG_SIZE'
 
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
@@ -45,6 +46,11 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         '--auto-amp',
         action='store_true',
         help='--amp where this machine is quicker with it',
+    )
+    parser.add_argument(
+        '--no-pin-memory',
+        action='store_true',
+        help='load into memory that can be paged out; the default on a CPU',
     )
     parser.add_argument(
         '--cfg-options',
@@ -74,20 +80,15 @@ def load_config(args: argparse.Namespace) -> Config:
 
     Raises:
         FileNotFoundError: No such config; the message names near matches.
+        ConfigError: It cannot be read.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    path = find_config(args.config)
-    try:
-        cfg = Config.fromfile(path)
-    except (ValueError, KeyError) as error:
-        size = os.environ.get(_SIZE)  # most configs read it
-        note = f' ({_SIZE} is {size!r})' if size else ''
-        raise ConfigError(f'{path}: {error_line(error)}{note}') from error
+    cfg = read_config_file(args.config)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
-        cfg.work_dir = str(Path('work_dirs', path.stem))
+        cfg.work_dir = str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
 
 
@@ -97,6 +98,10 @@ def finish_config(cfg: Config, args: argparse.Namespace) -> None:
         loader = cfg.get(f'{name}_dataloader')
         if loader is not None:
             _complete_loader(loader, cfg, training=name == 'train')
+            if getattr(args, 'no_pin_memory', False):
+                loader.pin_memory = False
+            if getattr(args, 'no_persistent_workers', False):
+                loader.persistent_workers = False
     if args.cfg_options:
         merge_options(cfg, args.cfg_options)
 
@@ -159,6 +164,8 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
         raise ConfigError(f'{args.config} has no test_cfg: nothing to test.')
     if _wants_amp(args):
         cfg.test_cfg.fp16 = True
+    if getattr(args, 'show_dir', None) is not None:
+        _draw_classes(cfg, args.show_dir, args.interval or 1)
     finish_config(cfg, args)
     # After the options, whose load_from is where the training started.
     nothing = args.checkpoint == 'none'
@@ -166,8 +173,25 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
     cfg.resume = False
 
 
+def _draw_classes(cfg: Config, folder: str, interval: int) -> None:
+    """Write images with their classes; mmpretrain's hook does it."""
+    hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
+    if str(hook.get('type')).rpartition('.')[2] != 'VisualizationHook':
+        raise ConfigError(
+            '--show-dir draws the classes of images: it needs a classifier '
+            "with default_hooks.visualization=dict(type='VisualizationHook')."
+        )
+    check_folder(folder, '--show-dir', 'give another folder')
+    hook.update(enable=True, out_dir=folder, interval=interval)
+
+
 def build_runner(cfg: Config) -> Runner:
-    """Build the runner that a config names by ``runner_type``."""
+    """Build the runner that a config names by ``runner_type``.
+
+    Raises:
+        ConfigError: A number in the config cannot be counted with.
+    """
+    check_config_values(cfg)
     registered = 'runner_type' in cfg
     runner = RUNNERS.build(cfg) if registered else Runner.from_cfg(cfg)
     if _is_slow_amp(cfg):
@@ -190,18 +214,40 @@ def _is_slow_amp(cfg: Config) -> bool:
 def write_metrics(metrics: Mapping, path: str | Path) -> None:
     """Write metrics as JSON, whole or not at all.
 
+    JSON knows no NaN and no infinity: they become null.
+
     Args:
         metrics (Mapping): Names to numbers, arrays or tensors.
         path (str | Path): The file; its folder is made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(to_plain(metrics), indent=2, default=_tensor_to_list)
+    plain = _without_nan(to_plain(metrics))
+    text = json.dumps(plain, indent=2, allow_nan=False)
     with replace_when_done(path) as temp:
         temp.write_text(f'{text}\n')
 
 
-def _tensor_to_list(value: object) -> object:
+def check_out_file(out: str | Path) -> None:
+    """Check that ``--out`` can be written, before the work for it.
+
+    Raises:
+        ValueError: It is a folder, or its folder cannot be written.
+    """
+    if Path(out).is_dir():
+        raise ValueError(f'--out {out} is a folder, give a file.')
+    folder = Path(out).resolve().parent
+    check_folder(folder, 'the folder of --out', 'give another file')
+
+
+def _without_nan(value: object) -> object:
+    """Plain values with tensors as lists, and None for what is no number."""
     if isinstance(value, Tensor):
-        return value.tolist()
-    raise TypeError(f'{type(value).__name__} cannot be written as JSON')
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

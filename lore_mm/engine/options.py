@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from mmengine.config import Config, DictAction
 
-from .config_keys import ConfigError, check_options
+from .config_keys import (
+    ConfigError,
+    check_config_keys,
+    check_options,
+    known_config_keys,
+)
 
 # Spaces that are more than the looks of a list: `a b`, but not `1, 2`.
 _SPACE_IN_TEXT = re.compile(r'(?<![,\s])\s+(?![,\s])')
@@ -69,8 +74,8 @@ def merge_options(cfg: Config, options: Mapping) -> None:
         options (Mapping): Dotted keys and their values.
 
     Raises:
-        ConfigError: A key is that of a helper variable, or does not fit what
-            is there, such as a name in a list.
+        ConfigError: A key is that of a helper variable or unknown, or does
+            not fit what is there, such as a name in a list.
     """
     check_options(options)
     before = copy.deepcopy(cfg)
@@ -81,6 +86,10 @@ def merge_options(cfg: Config, options: Mapping) -> None:
             f'--cfg-options {_culprit(before, options)} does not fit what the '
             f'config has there: {error.args[0]}'
         ) from error
+    # What the config itself has is not judged: it may be another version's.
+    own = set(before) - known_config_keys()
+    touched = {key.split('.')[0] for key in options} - own
+    check_config_keys({key: cfg[key] for key in cfg if key in touched})
 
 
 def _culprit(cfg: Config, options: Mapping) -> str:

@@ -18,6 +18,7 @@ from .options import merge_options
 
 _BATCH = 'train_dataloader.batch_size'
 _PARENT_DIES = 1  # PR_SET_PDEATHSIG of Linux
+_ADAPTED = 'checkpoint.pth'  # what adapt keeps of its training
 
 
 class ToolError(RuntimeError):
@@ -84,6 +85,8 @@ def _end_with_parent() -> None:
 def best_checkpoint(folder: str | Path) -> Path:
     """The checkpoint to test: best on the validation set, else the last.
 
+    A folder of ``adapt`` has one checkpoint of its own name.
+
     Raises:
         FileNotFoundError: There is none.
     """
@@ -91,6 +94,9 @@ def best_checkpoint(folder: str | Path) -> Path:
         Path(folder).glob('best_*.pth'), key=lambda path: path.stat().st_mtime
     )
     found = best[-1] if best else latest_checkpoint(folder)
+    adapted = Path(folder) / _ADAPTED
+    if found is None and adapted.is_file():
+        found = adapted
     if found is None:
         raise FileNotFoundError(f"no checkpoint in '{folder}'.")
     return found

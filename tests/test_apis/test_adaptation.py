@@ -146,9 +146,9 @@ def test_all_that_is_written(finished):
 
     model = init_model(result.config, result.checkpoint, 'cpu')
     assert model.dataset_meta['classes'] == result.classes
-    assert init_model(result.checkpoint, device='cpu').cfg.model == (
-        model.cfg.model
-    )
+    for source in (result.checkpoint, out):  # the folder is a run as well
+        again = init_model(source, device='cpu')
+        assert again.cfg.model == model.cfg.model
 
 
 def test_again_there_is_nothing_to_do(finished, tmp_path, monkeypatch):
@@ -306,6 +306,8 @@ def twice(folder):
         (keep, dict(img_size=16), 'at least 32, got 16'),
         (keep, dict(epochs=0), 'epochs must be at least 1, got 0'),
         (keep, dict(batch_size=-1), 'batch_size must be at least 1, got -1'),
+        (keep, dict(seed=2**32), 'seed must be .* 0..4294967295, got 42949'),
+        (keep, dict(seed=-1), 'seed must be a whole number .*, got -1'),
         (keep, dict(workers=-1), 'workers must be 0 or more, got -1'),
         (keep, dict(knowledge='clip'), "knowledge must be one of .*'clip'"),
         (keep, dict(black_box='vit_none'), "vit-s14 or a name .*'vit_none'"),

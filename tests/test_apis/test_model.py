@@ -74,6 +74,43 @@ def test_options_override(classifier_config, checkpoint):
     assert 'fast' not in Config.fromfile(classifier_config).model.backbone
 
 
+def test_misspelt_options_are_refused(classifier_config, checkpoint):
+    """Training refuses them too; here they would change nothing."""
+    for key, said in (
+        ('modle.backbone.white_box', "'modle' .did you mean 'model'"),
+        ('img_size', "'img_size' would change nothing"),
+    ):
+        for sources in ((classifier_config, checkpoint), (checkpoint,)):
+            with pytest.raises(ConfigError, match=said):
+                init_model(*sources, cfg_options={key: None})
+
+
+def test_checkpoint_with_an_unknown_key_loads(checkpoint):
+    """It is of another version; options are judged, its config is not."""
+    content = torch.load(checkpoint, weights_only=True)
+    content['meta']['cfg'] += '\nof_an_earlier_version = 1\n'
+    torch.save(content, checkpoint)
+    assert init_model(checkpoint, cfg_options={'model.head.scale': 3.0})
+
+
+@pytest.mark.parametrize(
+    'device,said',
+    [
+        ('cpy', r"device 'cpy' cannot be used here \(Expected one of"),
+        pytest.param(
+            'cuda',
+            r"device 'cuda' cannot be used here .*take 'cpu'",
+            marks=pytest.mark.skipif(
+                torch.cuda.is_available(), reason='there is a GPU'
+            ),
+        ),
+    ],
+)
+def test_device_that_is_not_there(classifier_config, checkpoint, device, said):
+    with pytest.raises(ValueError, match=said):
+        init_model(classifier_config, checkpoint, device=device)
+
+
 def test_a_config_is_not_changed(classifier_config, checkpoint):
     cfg = Config.fromfile(classifier_config)
     before = cfg.pretty_text

@@ -75,6 +75,17 @@ def test_checks_every_interval(tiny_runner):
         runner.train()
 
 
+@pytest.mark.parametrize('resume', [False, True])
+def test_names_no_checkpoint_of_another_run(tiny_runner, resume):
+    """The folder has one; it is this run's only where that is resumed."""
+    tiny_runner(train_cfg__max_epochs=1).train()
+    runner = tiny_runner(train_cfg__max_epochs=3, resume=resume)
+    runner.register_hook(Spoil(6 if resume else 1, float('nan')))
+    said = '.*epoch_1.pth' if resume else 'none'
+    with pytest.raises(InvalidLossError, match=f'before it: {said}. Lower'):
+        runner.train()
+
+
 def test_interval_is_checked():
     with pytest.raises(ValueError, match='at least 1, got 0'):
         FiniteLossHook(interval=0)

@@ -63,6 +63,25 @@ def test_setting_that_is_no_number(train_args, tmp_path, monkeypatch):
         load_config(args)
 
 
+@pytest.mark.parametrize(
+    'name,text,said',
+    [
+        ('own', 'a = (\n', 'own.py: syntax error, .*never closed .line 1.$'),
+        ('own', 'a = nope\n', "own.py: name 'nope' is not defined"),
+        ('base', 'a = 1,\nb = a.c\n', 'own.py: .*no attribute .c'),
+        ('gone', '', 'own.py: .*No such file.*base.py'),
+        ('base', 'a = (\n', 'own.py: syntax error, here or in a _base_'),
+    ],
+)
+def test_config_that_cannot_be_run(train_args, tmp_path, name, text, said):
+    args = train_args()
+    args.config = str(tmp_path / 'own.py')
+    (tmp_path / 'own.py').write_text("_base_ = ['base.py']\n")
+    (tmp_path / f'{name}.py').write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        load_config(args)
+
+
 def test_unknown_config(train_args):
     args = train_args()
     args.config = 'lore/no_such_config'
@@ -100,6 +119,24 @@ def test_loaders(train_args):
     assert cfg.train_dataloader.collate_fn.type == 'default_collate'
     assert cfg.train_dataloader.pin_memory is torch.cuda.is_available()
     assert cfg.val_dataloader.persistent_workers is False
+
+
+@pytest.mark.parametrize('persistent', [True, False])
+def test_loaders_without_pinned_memory_or_lasting_workers(
+    train_args, monkeypatch, persistent
+):
+    monkeypatch.setattr(torch.cuda, 'is_available', lambda: True)
+    options = ('--cfg-options', 'load_from=None')
+    workers = dict(num_workers=2, persistent_workers=True)
+    for pinned in (True, False):
+        args = train_args(*([] if pinned else ['--no-pin-memory']), *options)
+        args.no_persistent_workers = not persistent
+        cfg = load_config(args)
+        cfg.val_dataloader.update(workers)
+        apply_train_args(cfg, args)
+        for name in ('train', 'val', 'test'):
+            assert cfg[f'{name}_dataloader'].pin_memory is pinned
+        assert cfg.val_dataloader.persistent_workers is persistent
 
 
 def test_no_validate(train_args):
@@ -155,13 +192,18 @@ def test_write_metrics(tmp_path):
         'accuracy/top1': np.float32(0.5),
         'per_class': torch.tensor([0.25, 0.75]),
         'matrix': np.eye(2),
+        'no_images': np.float32('nan'),
+        'nested': [{'a': torch.tensor([1.0, torch.inf])}],
     }
     write_metrics(metrics, path)
     assert json.loads(path.read_text()) == {
         'accuracy/top1': 0.5,
         'per_class': [0.25, 0.75],
         'matrix': [[1.0, 0.0], [0.0, 1.0]],
+        'no_images': None,
+        'nested': [{'a': [1.0, None]}],
     }
+    assert 'NaN' not in path.read_text()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='speaks of CPUs')

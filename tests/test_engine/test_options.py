@@ -3,8 +3,10 @@
 import argparse
 
 import pytest
+from mmengine.config import Config
 
-from lore_mm.engine.options import OptionAction
+from lore_mm.engine import ConfigError
+from lore_mm.engine.options import OptionAction, merge_options
 
 
 @pytest.fixture
@@ -56,3 +58,19 @@ def test_what_cannot_be_read_is_named(read, text):
         read(text)
     assert repr(text) in str(caught.value)
     assert 'no KEY=VALUE' in str(caught.value)
+
+
+def test_misspelt_option_is_refused():
+    cfg = Config(dict(model=dict(head=dict()), env_cfg=dict()))
+    with pytest.raises(ConfigError, match="'modle' .did you mean 'model'"):
+        merge_options(cfg, {'modle.backbone.white_box': None})
+    with pytest.raises(ConfigError, match="'cudnn_benchmrk' .* in env_cfg"):
+        merge_options(cfg, {'env_cfg.cudnn_benchmrk': True})
+
+
+def test_keys_of_an_earlier_version_are_left_alone():
+    """Only what the options name is judged; they may change such a key."""
+    cfg = Config(dict(model=dict(a=1), old_key=dict(a=1), _mine=1))
+    merge_options(cfg, {'model.a': 2})
+    merge_options(cfg, {'old_key.a': 3, '_mine': 4})
+    assert (cfg.model.a, cfg.old_key.a, cfg._mine) == (2, 3, 4)

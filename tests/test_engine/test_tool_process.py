@@ -76,6 +76,8 @@ def test_tool_ends_with_a_killed_parent(tmp_path) -> None:
 def test_best_checkpoint(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match='no checkpoint in'):
         best_checkpoint(tmp_path)
+    (tmp_path / 'checkpoint.pth').touch()  # of adapt
+    assert best_checkpoint(tmp_path).name == 'checkpoint.pth'
     (tmp_path / 'epoch_2.pth').touch()
     (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_2.pth'))
     assert best_checkpoint(tmp_path).name == 'epoch_2.pth'

@@ -140,3 +140,19 @@ def test_middle_frames(tmp_path, capsys) -> None:
     frame.unlink()
     with pytest.raises(SystemExit, match='cannot be read as a video'):
         tool.main([str(tmp_path / 'in'), str(tmp_path / 'out')])
+
+
+@pytest.mark.parametrize(
+    'name,said',
+    [
+        ('nosuch', "no data set 'nosuch'; whole sets are known of flowers102"),
+        ('flowers12', "no data set 'flowers12'; did you mean flowers102?"),
+        ('davis2017', 'davis2017 has no images to train, val: sets of other'),
+    ],
+)
+def test_unknown_set_is_told_before_the_work(
+    grocery, fails, capsys, name, said
+) -> None:
+    tool = 'dataset_converters/check_dataset.py'
+    assert said in fails(tool, 'grocery', name)
+    assert 'grocery train' not in capsys.readouterr().out

@@ -45,6 +45,32 @@ def test_train_then_test(call_tool, tiny_config, work, tmp_path):
         assert len(pickle.load(file)) == 3 * 8
 
 
+def test_images_with_their_classes(call_tool, fails, tiny_config, tmp_path):
+    shown = tmp_path / 'shown'
+    args = ('none', '--show-dir', shown, '--interval', 10)
+    call_tool('test.py', tiny_config(), *args)
+    drawn = sorted(path.name for path in shown.iterdir())
+    # Images 0, 10 and 20 of 3 * 8.
+    assert drawn == ['000.png_0.png', '002.png_0.png', '004.png_0.png']
+    config = tiny_config(name='no', default_hooks__visualization=None)
+    assert '--show-dir draws the classes' in fails('test.py', config, *args)
+
+
+@pytest.mark.parametrize(
+    'args,said',
+    [
+        (['--out', 'a.pkl'], '--out a.pkl: metrics are written as JSON'),
+        (['--out-item', 'pred'], '--out-item pred needs --out FILE.pkl'),
+        (['--interval', 2], '--interval needs --show-dir'),
+        (['--interval', 0, '--show-dir', 'a'], 'must be at least 1, got 0'),
+    ],
+)
+def test_options_that_do_not_go_together(call_tool, capsys, args, said):
+    with pytest.raises(SystemExit):
+        call_tool('test.py', 'lore/vit-s_textile', 'none', *args)
+    assert said in capsys.readouterr().err
+
+
 def test_test_in_mixed_precision(call_tool, tiny_config, work, tmp_path):
     config = tiny_config()
     call_tool('train.py', config, '--amp')
@@ -118,6 +144,8 @@ def test_hooks_can_be_switched_off(call_tool, tiny_config, work):
         ('model.backbone.out_type=cls_token', "set out_type='lore' in"),
         ('model.neck.embed_dims=99', 'embed_dims is 99, but'),
         ('model.head.in_channels=7', 'set in_channels=64'),
+        ('optim_wrapper.optimizer.lr=abc', 'lr must be a number'),
+        ('train_cfg.val_interval=0', 'val_interval must be a whole number'),
         ('optim_wrapper.optimizer.lr=1e30', 'the loss is not finite at epoch'),
     ],
 )

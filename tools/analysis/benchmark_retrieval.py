@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from mmengine.config import Config
 from mmengine.dataset import pseudo_collate
 from mmengine.registry import init_default_scope
 from torch import nn
@@ -27,12 +26,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from lore_mm.datasets import read_ground_truth
 from lore_mm.engine import load_trained_weights
+from lore_mm.engine.config_file import read_config_file
 from lore_mm.engine.failures import run_main
-from lore_mm.engine.options import OptionAction
+from lore_mm.engine.options import OptionAction, merge_options
 from lore_mm.evaluation.functional import revisited_map
 from lore_mm.evaluation.functional.revisited_map import PROTOCOLS
 from lore_mm.registry import DATASETS, MODELS
-from lore_mm.utils import find_config
 
 
 def parse_args() -> argparse.Namespace:
@@ -162,9 +161,9 @@ def benchmark_map(args: argparse.Namespace) -> None:
 # -- descriptors ---------------------------------------------------------
 def load(args: argparse.Namespace) -> tuple[Dataset, nn.Module]:
     """The images and the retriever of a config."""
-    cfg = Config.fromfile(find_config(args.config))
+    cfg = read_config_file(args.config)
     if args.cfg_options:
-        cfg.merge_from_dict(args.cfg_options)
+        merge_options(cfg, args.cfg_options)
     init_default_scope(cfg.default_scope)
     dataset = DATASETS.build(cfg.test_dataloader.dataset)
     cfg.model.data_preprocessor = cfg.data_preprocessor

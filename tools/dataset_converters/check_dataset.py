@@ -11,6 +11,7 @@ get it, is in ``data_sets.yaml`` beside this file. A part of a set passes with
 """
 
 import argparse
+import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from mmengine.registry import DATASETS, DefaultScope
 
 from lore_mm.datasets.loading import LoadRGBImage
 from lore_mm.datasets.sampling import seeded_order
+from lore_mm.engine.failures import run_main
 from lore_mm.utils import find_config
 
 FACTS = Path(__file__).with_name('data_sets.yaml')
@@ -32,6 +34,29 @@ FAULTS = (ValueError, OSError, RuntimeError, AssertionError)
 def load_facts() -> dict[str, dict]:
     """What each set must hold, by the name of its config."""
     return yaml.safe_load(FACTS.read_text('utf-8'))
+
+
+def read_set(name: str) -> Config:
+    """The config of a data set.
+
+    Raises:
+        ValueError: There is none of that name, or none to train and test on.
+    """
+    known = load_facts()
+    try:
+        cfg = Config.fromfile(find_config(f'_base_/datasets/{name}.py'))
+    except FileNotFoundError as error:  # names configs that can be run
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f'did you mean {near[0]}?' if near else 'whole sets are known '
+        hint += '' if near else f'of {", ".join(known)}.'
+        raise ValueError(f'there is no data set {name!r}; {hint}') from error
+    missing = [part for part in SPLITS if f'{part}_dataloader' not in cfg]
+    if missing:
+        raise ValueError(
+            f'{name} has no images to {", ".join(missing)}: sets of other '
+            f'tasks are checked by tools/test.py, before it runs.'
+        )
+    return cfg
 
 
 def innermost(dataset: dict) -> dict:
@@ -60,8 +85,7 @@ def check(name: str, images: int, part: bool) -> Iterator[str]:
         part (bool): Do not compare the counts with the whole set's.
     """
     facts = load_facts().get(name, {})
-    cfg = Config.fromfile(find_config(f'_base_/datasets/{name}.py'))
-    for split, dataset_cfg in splits_of(cfg).items():
+    for split, dataset_cfg in splits_of(read_set(name)).items():
         try:
             with DefaultScope.overwrite_default_scope('mmpretrain'):
                 dataset = DATASETS.build(dataset_cfg)
@@ -118,6 +142,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--images', type=int, default=50)
     parser.add_argument('--part', action='store_true')
     args = parser.parse_args(argv)
+    for name in args.names:
+        read_set(name)  # told before the work on the others
     failed = False
     for name in args.names or facts:
         faults = list(check(name, args.images, args.part))
@@ -131,4 +157,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == '__main__':
-    main()
+    run_main(main)

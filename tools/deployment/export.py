@@ -29,6 +29,7 @@ from lore_mm.engine.export import (
 )
 from lore_mm.engine.export_module import OUTPUTS, torch_runner
 from lore_mm.engine.failures import run_main
+from lore_mm.engine.launch import check_out_file
 from lore_mm.engine.options import OptionAction
 
 # Any square photo: pipelines of this package give one size for all.
@@ -119,6 +120,7 @@ def latency(
 
 def main() -> None:
     args = parse_args()
+    check_out_file(args.out)  # an export takes minutes
     if args.threads:
         torch.set_num_threads(args.threads)
     options = dict(device='cpu', cfg_options=args.cfg_options)

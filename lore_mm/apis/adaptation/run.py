@@ -24,6 +24,7 @@ from .scoring import linear_probe, score
 from .settings import (
     Settings,
     build_black_box,
+    check_seed,
     choose_settings,
     read_state,
     write_state,
@@ -103,6 +104,7 @@ def adapt(
         seed=seed,
     )
     given = {key: value for key, value in given.items() if value is not None}
+    check_seed(given.get('seed', 0))
     check_out(out, folder)
     stored = read_state(out, folder.resolve(), given)
     if stored is None and resume:

