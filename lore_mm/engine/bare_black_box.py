@@ -22,17 +22,18 @@ def leave_out_white_box(cfg: MutableMapping) -> None:
     if not isinstance(model, MutableMapping):
         return
     backbone, head = model.get('backbone'), model.get('head')
-    if not _is(backbone, 'LOREViT') or backbone.get('white_box') is not None:
+    if not _is(backbone, 'LOREViT') or not _is(head, 'LOREHead'):
+        return
+    if backbone.get('white_box') is not None:
         return
     left_out = []
     if _is(model.get('neck'), 'KnowledgeLocalityNeck'):
         model['neck'] = None
         left_out.append('neck')
-    if _is(head, 'LOREHead'):
-        for key, value in _HEAD.items():
-            if head.get(key):
-                head[key] = value
-                left_out.append(f'head.{key}')
+    for key, value in _HEAD.items():
+        if head.get(key):
+            head[key] = value
+            left_out.append(f'head.{key}')
     if left_out:
         print_log(
             f'white_box=None, the bare Black Box: left out '

@@ -46,7 +46,7 @@ def test_trains_as_a_linear_probe(tiny_runner, local):
 def test_what_stays(change):
     model = dict(
         backbone=dict(type=LOREViT, white_box=None),
-        neck=dict(type='KnowledgeNeck'),
+        neck=dict(type='KnowledgeLocalityNeck'),
         head=dict(type='lore_mm.LOREHead', local_channels=4),
     )
     model.update(change)

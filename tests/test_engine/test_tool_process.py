@@ -106,7 +106,7 @@ def config(tmp_path, monkeypatch) -> Path:
         ([], 1, []),
         ([f'{BATCH}=7'], 1, []),
         ([], 4, [f'{BATCH}=8']),
-        ([f'{BATCH}=6', 'a.b=1'], 3, [f'{BATCH}=2']),
+        ([f'{BATCH}=6', 'model.a=1'], 3, [f'{BATCH}=2']),
         ([f'{BATCH}=6', f'{BATCH}=8'], 2, [f'{BATCH}=4']),
     ],
 )
@@ -153,7 +153,7 @@ def calls(monkeypatch, tmp_path) -> list:
 def test_several_processes_train_by_the_recipe_of_one(
     config, calls, tmp_path
 ) -> None:
-    options = [f'{BATCH}=16', 'a.b=1']
+    options = [f'{BATCH}=16', 'model.a=1']
     found = train_and_test(
         *('tools', config, tmp_path / 'run', options),
         amp=True,

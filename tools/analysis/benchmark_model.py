@@ -241,7 +241,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--skip-training', action='store_true')
     parser.add_argument('--out', help='also write the rows as JSON')
     parser.add_argument('--memory-of', help=argparse.SUPPRESS)
-    return parser.parse_args()
+    args = parser.parse_args()
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda: torch sees no GPU here; leave it out')
+    return args
 
 
 def main() -> None:
