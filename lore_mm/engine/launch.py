@@ -27,6 +27,8 @@ from .plain import to_plain
 
 _BFLOAT16 = 'lore_mm.BFloat16OptimWrapper'  # of --amp without a GPU
 
+_DRAWN = 448  # pixels, side of the images of --show-dir
+
 _LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
 
 
@@ -183,6 +185,9 @@ def _draw_classes(cfg: Config, folder: str, interval: int) -> None:
         )
     check_folder(folder, '--show-dir', 'give another folder')
     hook.update(enable=True, out_dir=folder, interval=interval)
+    size = cfg.get('img_size')
+    if isinstance(size, int):  # names need room, whatever the ViT needs
+        hook.setdefault('rescale_factor', max(1, round(_DRAWN / size)))
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -317,3 +317,14 @@ def test_options_are_merged_together(train_args, last):
     words.insert(2 if last else 0, 'optim_wrapper.optimizer._delete_=True')
     cfg = train_config(train_args('--cfg-options', *words))
     assert cfg.optim_wrapper.optimizer == dict(type='SGD', lr=2)
+
+
+@pytest.mark.parametrize(
+    'size,factor', [(224, 2), (56, 8), (518, 1), (None, None)]
+)
+def test_drawn_images_have_room_for_names(tmp_path, size, factor):
+    hook = dict(type='VisualizationHook', enable=False)
+    cfg = Config(dict(default_hooks=dict(visualization=hook), img_size=size))
+    launch._draw_classes(cfg, str(tmp_path), 3)
+    assert cfg.default_hooks.visualization.get('rescale_factor') == factor
+    assert cfg.default_hooks.visualization.interval == 3
