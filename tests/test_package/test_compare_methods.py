@@ -40,6 +40,14 @@ def calls(monkeypatch):
     return made
 
 
+@pytest.fixture(autouse=True)
+def configs(monkeypatch, tmp_path):
+    """The folder that tests start in has two configs."""
+    monkeypatch.chdir(tmp_path)
+    for name in 'ab':
+        Path(f'{name}.py').write_text(f'name = {name!r}\n')
+
+
 def run_main(monkeypatch, *argv):
     monkeypatch.setattr(sys, 'argv', ['compare_methods.py', *argv])
     compare_methods.main()
@@ -91,27 +99,30 @@ def test_finished_runs_are_kept(monkeypatch, calls, tmp_path):
 
 
 def test_other_settings_need_another_folder(monkeypatch, calls, tmp_path):
-    command = ('a=a.py', '--work-dir', str(tmp_path), '--seeds', '1')
+    config = tmp_path / 'size.py'
+    config.write_text("size = int('{{$LORE_IMG_SIZE:224}}')\n")
+    command = (f'a={config}', '--work-dir', str(tmp_path), '--seeds', '1')
     run_main(monkeypatch, *command)
     with pytest.raises(SystemExit, match='other settings.*another --work-dir'):
         run_main(monkeypatch, *command, '--cfg-options', 'epochs=99')
     monkeypatch.setenv('LORE_IMG_SIZE', '98')
-    with pytest.raises(SystemExit, match="img_size was None, is '98'"):
+    with pytest.raises(SystemExit, match='size was 224, is 98'):
         run_main(monkeypatch, *command)
     assert len(calls) == 2
 
 
-def test_settings_of_earlier_versions_are_read(
+def test_what_the_config_holds_counts_and_not_its_name(
     monkeypatch, calls, tmp_path
 ) -> None:
-    folder = tmp_path / 'a' / 'default' / 'seed1'
-    folder.mkdir(parents=True)
-    before = dict(config='a.py', options=['--amp'], img_size=None)
-    (folder / 'settings.json').write_text(json.dumps(before))
-    command = ('a=a.py', '--work-dir', str(tmp_path), '--seeds', '1')
-    with pytest.raises(SystemExit, match="options.0 was '--amp', is 'unset'"):
-        run_main(monkeypatch, *command)
-    run_main(monkeypatch, *command, '--amp')
+    config = tmp_path / 'a.py'
+    config.write_text('lr = 1\n')
+    command = ('--work-dir', str(tmp_path), '--seeds', '1')
+    run_main(monkeypatch, f'a={config}', *command)
+    run_main(monkeypatch, f'a={config.rename(tmp_path / "b.py")}', *command)
+    assert len(calls) == 2
+    config.write_text('lr = 2\n')
+    with pytest.raises(SystemExit, match='lr was 1, is 2'):
+        run_main(monkeypatch, f'a={config}', *command)
     assert len(calls) == 2
 
 
@@ -130,4 +141,13 @@ def test_errors(monkeypatch, calls, tmp_path, argv, match):
 
 def test_a_failed_run_names_its_log(monkeypatch, tmp_path):
     with pytest.raises(SystemExit, match=r'train.py failed: .*seed0'):
-        run_main(monkeypatch, 'a=no.py', '--work-dir', str(tmp_path))
+        run_main(monkeypatch, 'a=a.py', '--work-dir', str(tmp_path))
+
+
+def test_a_missing_config_is_told_before_a_folder_is_made(
+    monkeypatch, calls, tmp_path
+) -> None:
+    with pytest.raises(SystemExit, match=r'error: .*no\.py'):
+        run_main(monkeypatch, 'a=no.py', '--work-dir', str(tmp_path / 'w'))
+    assert not calls
+    assert not (tmp_path / 'w').exists()

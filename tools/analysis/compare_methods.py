@@ -26,7 +26,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from lore_mm.engine.run_settings import keep_settings
+from lore_mm.engine.config_file import read_config_file
+from lore_mm.engine.config_keys import ConfigError
+from lore_mm.engine.run_settings import keep_settings, settings_of
 from lore_mm.engine.tool_process import ToolError, best_checkpoint, run_tool
 
 TOOLS = Path(__file__).resolve().parents[1]
@@ -100,17 +102,19 @@ def train(run: Run, args: argparse.Namespace) -> float:
 def same_settings(run: Run, args: argparse.Namespace) -> None:
     """Write a run's settings down, or see that they are those of before.
 
+    What the config holds counts, not its name: an edited one is another.
+
     Raises:
-        SystemExit: The folder holds a run with other settings.
+        SystemExit: The folder holds a run with other settings, or the
+            config cannot be read.
     """
-    settings = dict(
-        config=run.config,
-        options=common(run, args),
-        img_size=os.environ.get('LORE_IMG_SIZE'),
-    )
+    options = common(run, args)
     try:
-        keep_settings(run.folder / 'settings.json', settings)
-    except ValueError as error:
+        cfg = read_config_file(run.config)  # LORE_IMG_SIZE is in it
+        keep_settings(
+            run.folder / 'settings.json', settings_of(cfg, options=options)
+        )
+    except (FileNotFoundError, ConfigError, ValueError) as error:
         raise SystemExit(f'error: {error}') from None
 
 
