@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from lore_mm.registry import DATASETS, TRANSFORMS
 
 from .davis_masks import load_mask
+from .loading import IMAGE_SUFFIXES
 from .video_frames import FrameFiles
 
 # What 255 in a mask stands for, by the year of the annotation: the one
@@ -82,6 +83,7 @@ class DAVISDataset(BaseDataset):
         self.sequences = sequences
         self.annotations = annotations
         super().__init__(data_root=data_root, **kwargs)
+        self._metainfo['annotations'] = annotations
 
     def load_data_list(self) -> list[dict]:
         """One record per sequence: ``sequence``, ``img_paths``,
@@ -111,7 +113,10 @@ class DAVISDataset(BaseDataset):
         lines = [line.split() for line in self.list_file.open()]
         paths = [Path(line[0]) for line in lines if line]
         names = [
-            path.parent.name if path.suffix else path.name for path in paths
+            path.parent.name
+            if path.suffix.lower() in IMAGE_SUFFIXES  # of a frame
+            else path.name
+            for path in paths
         ]
         if not names:
             raise ValueError(f"'{self.list_file}' names no sequence.")

@@ -1,5 +1,6 @@
 """Frames of a video, read one at a time."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -27,7 +28,8 @@ class FrameFiles:
     def from_folder(cls, folder: str | Path) -> 'FrameFiles':
         """All images of a folder, in the order of their names.
 
-        Names that are numbers are put in the order of the numbers.
+        Numbers in names count as numbers: ``frame_2`` is before
+        ``frame_10``.
 
         Raises:
             ValueError: The folder holds no image.
@@ -43,11 +45,7 @@ class FrameFiles:
                 f"video '{folder}' holds no frames "
                 f'({", ".join(IMAGE_SUFFIXES)}).'
             )
-        if all(path.stem.isdecimal() for path in paths):
-            paths.sort(key=lambda path: int(path.stem))
-        else:
-            paths.sort()
-        return cls(paths)
+        return cls(sorted(paths, key=_place))
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -60,6 +58,13 @@ class FrameFiles:
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}({len(self)} frames)'
+
+
+def _place(path: Path) -> tuple[list[str | int], str]:
+    """Text and numbers of a name in turn; the name itself settles ties."""
+    parts = re.split(r'(\d+)', path.stem)
+    numbered = [int(p) if i % 2 else p for i, p in enumerate(parts)]
+    return numbered, path.name
 
 
 class VideoFile:

@@ -198,6 +198,22 @@ def test_numbers_are_in_order(tmp_path):
     assert [Path(path).stem for path in paths] == ['9', '10', '100']
 
 
+def test_numbers_in_names_are_in_order(tmp_path):
+    names = [f'take2_frame_{i}' for i in range(1, 13)]
+    for name in reversed(names):
+        Image.new('RGB', (2, 2)).save(tmp_path / f'{name}.png')
+    Image.new('RGB', (2, 2)).save(tmp_path / 'take10_frame_1.png')
+    paths = FrameFiles.from_folder(tmp_path).paths
+    assert [Path(path).stem for path in paths] == [*names, 'take10_frame_1']
+
+
+def test_a_name_with_dots_is_a_sequence(davis):
+    name = '2026.05.01_a'
+    write_video(davis, name, 3)
+    (davis / 'ImageSets/2017/val.txt').write_text(f'{name}\n')
+    assert load(davis).get_data_info(0)['sequence'] == name
+
+
 # -- masks ---------------------------------------------------------------
 def test_palette_of_davis(real_data):
     path = real_data / 'DAVIS/Annotations/480p/dog/00000.png'

@@ -236,7 +236,8 @@ def _num_near(points: np.ndarray, others: np.ndarray, radius: int) -> int:
     the first other pixel at or after its start is within it or not.
     """
     width = others.shape[1]
-    found = np.append(np.flatnonzero(others), others.size + points.size)
+    # An end that no start passes, however far below the last row it is.
+    found = np.append(np.flatnonzero(others), np.iinfo(np.intp).max)
     index = np.flatnonzero(points)
     total = len(index)
     rows, cols = np.divmod(index, width)

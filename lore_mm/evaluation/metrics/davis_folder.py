@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lore_mm.datasets.davis_masks import load_mask
+from lore_mm.datasets.davis_masks import VOID, load_mask
 
 from .davis_metric import score_sequence
 
@@ -23,8 +23,8 @@ def score_folder(
 
     Args:
         pred_dir (str | Path): Palette or gray PNG files, named as the true
-            ones. The last frame's is not looked at, the first one's only
-            for its size and ids.
+            ones. Those of the first and the last frame, which are not
+            scored, are not looked at.
         records (Iterable[Mapping]): ``sequence``, ``ann_paths`` and
             ``void_id`` of each video, as :class:`DAVISDataset` has them.
         processes (int): Videos scored at the same time. Defaults to 1.
@@ -38,7 +38,8 @@ def score_folder(
     Raises:
         FileNotFoundError: A mask is missing.
         ValueError: ``processes`` is below 1, or masks do not fit; see
-            :func:`score_sequence`.
+            :func:`score_sequence`. Nor may they hold 255 where it does not
+            stand for the object.
     """
     if processes < 1:
         raise ValueError(f'processes must be at least 1, got {processes}.')
@@ -56,6 +57,24 @@ def score_folder(
 
 def _score(pred_dir: Path, bound_th: float, record: Mapping) -> np.ndarray:
     name, paths = record['sequence'], record['ann_paths']
-    pred = (load_mask(pred_dir / name / f'{Path(p).stem}.png') for p in paths)
-    truth = (load_mask(path, record['void_id']) for path in paths)
+    void_id = record['void_id']
+    truth = (load_mask(path, void_id) for path in paths)
+    ends = paths[0], paths[-1]
+    pred = (
+        load_mask(path, void_id)
+        if path in ends
+        else _predicted(pred_dir / name / f'{Path(path).stem}.png', void_id)
+        for path in paths
+    )
     return score_sequence(pred, truth, name, bound_th)
+
+
+def _predicted(path: Path, void_id: int) -> np.ndarray:
+    """A mask in which 255, void in a true one, is no id."""
+    mask = load_mask(path, void_id or VOID)
+    if (mask == VOID).any():
+        raise ValueError(
+            f"mask '{path}' holds {VOID}, which is no object: save ids from "
+            '1, or score masks of 0 and 255 with the year 2016.'
+        )
+    return mask

@@ -158,7 +158,8 @@ class DAVISMetric(BaseMetric):
 
     Raises:
         ValueError: ``format_only`` without ``out_dir``, or ``out_dir`` cannot
-            be written; or masks do not fit, see :func:`score_sequence`.
+            be written; or there is no truth to score, or masks do not fit,
+            see :func:`score_sequence`.
     """
 
     # The official names stand alone.
@@ -178,6 +179,23 @@ class DAVISMetric(BaseMetric):
         self.out_dir = out_dir and check_folder(out_dir, 'results', _ADVICE)
         self.bound_th = bound_th
         self.format_only = format_only
+
+    @property
+    def dataset_meta(self) -> dict | None:
+        """Facts of the data set; ``annotations`` is read where it is one."""
+        return self._dataset_meta
+
+    @dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        # Set before the first video is worked on, which can take minutes.
+        kind = (dataset_meta or {}).get('annotations')
+        if kind == 'first' and not self.format_only:
+            raise ValueError(
+                "annotations='first' has no truth to score: set "
+                'test_evaluator.format_only=True with an out_dir, or '
+                "annotations='all'."
+            )
+        self._dataset_meta = dataset_meta
 
     def process(
         self, data_batch: dict | None, data_samples: Sequence[dict]

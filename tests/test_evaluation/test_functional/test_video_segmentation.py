@@ -151,6 +151,37 @@ def test_same_digits_as_full_frames(shape):
     assert len(np.unique(accuracy)) > 3
 
 
+def thin(rng: np.random.Generator) -> np.ndarray:
+    """Rows and dots of 1 to 6 pixels, as of objects that leave the frame."""
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    top = rng.choice([0, 200, HEIGHT - 6])
+    for _ in range(rng.integers(1, 4)):
+        low, left = rng.integers(0, 6), rng.integers(0, 60)
+        rows = slice(top + low, top + 6)
+        mask[rows, left : left + rng.integers(1, 9)] = True
+    return mask
+
+
+def test_same_digits_where_masks_are_lower_than_the_radius():
+    rng = np.random.default_rng(2)
+    accuracies = []
+    for _ in range(60):
+        pred, gt = thin(rng), thin(rng)
+        if rng.random() < 0.5:  # beside each other
+            gt = np.roll(pred, rng.integers(-20, 20), 1)
+        expected = plain_scores(pred, gt)
+        assert region_similarity(pred[None], gt[None]) == [expected[0]]
+        assert boundary_accuracy(pred[None], gt[None]) == [expected[1]]
+        accuracies.append(expected[1])
+    assert len(np.unique(accuracies)) > 9
+
+
+def test_points_beside_a_low_crop_are_not_near():
+    pred, gt = np.zeros((2, 1, HEIGHT, WIDTH), dtype=bool)
+    pred[0, 100, [100, 130]] = gt[0, 100, 130] = True
+    assert boundary_accuracy(pred, gt) == pytest.approx([2 / 3])
+
+
 def test_score_frame_is_per_object():
     rng = np.random.default_rng(1)
     pred, gt = rng.integers(0, 4, (2, 30, 50))

@@ -244,9 +244,45 @@ def test_score_folder(make_sample, tmp_path, processes):
         )
         assert np.array_equal(found[name], expected)
     assert set(davis_figures(list(found.values()))) == set(KEYS)
+    # The ends are not scored: whether they are there is one.
+    for path in ('a/00000.png', 'b/00005.png'):
+        (tmp_path / 'pred' / path).unlink()
+    again = score_folder(tmp_path / 'pred', records, processes)
+    assert all(np.array_equal(again[name], found[name]) for name in pairs)
     (tmp_path / 'pred/b/00003.png').unlink()
     with pytest.raises(FileNotFoundError, match='b/00003.png'):
         score_folder(tmp_path / 'pred', records, processes)
+
+
+def test_masks_of_0_and_255_are_scored_as_the_year_says(tmp_path):
+    masks_ = masks(4, 1) * np.uint8(255)
+    paths = [tmp_path / 'a' / f'{index:05d}.png' for index in range(4)]
+    paths[0].parent.mkdir()
+    for path, mask in zip(paths, masks_, strict=True):
+        Image.fromarray(mask).save(path)
+    record = dict(sequence='a', ann_paths=[str(p) for p in paths], void_id=1)
+    (found,) = score_folder(tmp_path, [record]).values()
+    assert np.array_equal(found, np.ones((2, 1, 2)))
+    truth = [tmp_path / 'truth' / path.name for path in paths]
+    for path, mask in zip(truth, masks(4, 1), strict=True):
+        save_mask(path, mask)
+    record |= dict(ann_paths=[str(p) for p in truth], void_id=0)
+    with pytest.raises(ValueError, match='00001.png.*255.*the year 2016'):
+        score_folder(tmp_path, [record])
+
+
+def test_first_masks_alone_are_refused_before_the_first_video(tmp_path):
+    with pytest.raises(ValueError, match="annotations='first'.*format_only"):
+        DAVISMetric().dataset_meta = dict(annotations='first')
+    for metric in (
+        DAVISMetric(out_dir=tmp_path, format_only=True),
+        DAVISMetric(),
+    ):
+        metric.dataset_meta = dict(annotations='all')
+        metric.dataset_meta = None
+    metric = DAVISMetric(out_dir=tmp_path, format_only=True)
+    metric.dataset_meta = dict(annotations='first')
+    assert metric.dataset_meta == dict(annotations='first')
 
 
 def test_score_folder_needs_a_process():
