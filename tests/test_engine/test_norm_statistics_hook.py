@@ -249,6 +249,13 @@ def test_recompute_beside_averaged_weights(run):
         )
         runner.register_hook(average)
         runner.train()
+        saved = torch.load(
+            f'{runner.work_dir}/epoch_1.pth', weights_only=True
+        )['state_dict']
+        # What was validated: the average beside the measured statistics.
+        for key, value in runner.model.named_buffers():
+            if '.running_' in key:
+                assert torch.equal(saved[key], value), key
     runner = run(hook=dict(mode='recompute'))
     runner.register_hook(average)
     with pytest.raises(ValueError, match="EMAHook .* set mode='freeze'"):

@@ -117,7 +117,7 @@ class NormStatisticsHook(Hook):
     def _check_average(self, runner: Runner) -> None:
         if self.mode != 'recompute' or not self._norms(runner):
             return
-        if any(isinstance(hook, EMAHook) for hook in runner.hooks):
+        if _averages(runner):
             raise ValueError(
                 "mode='recompute' measures the statistics of the weights in "
                 'training, but EMAHook validates and saves their average; '
@@ -148,6 +148,7 @@ class NormStatisticsHook(Hook):
                 model.backbone(data['inputs'])
             for norm in norms:
                 norm.stop_measuring()
+        _follow_statistics(runner)
 
     def _loader(self, runner: Runner) -> DataLoader:
         """Whole batches of the training set, as large as a training step."""
@@ -168,6 +169,27 @@ class NormStatisticsHook(Hook):
             collate_fn=pseudo_collate,
             generator=torch.Generator(),
         )
+
+
+def _averages(runner: Runner) -> list[EMAHook]:
+    return [hook for hook in runner.hooks if isinstance(hook, EMAHook)]
+
+
+def _follow_statistics(runner: Runner) -> None:
+    """Give what was measured to the average that a checkpoint is made of.
+
+    ``EMAHook`` itself would copy it with the next iteration only.
+    """
+    for hook in _averages(runner):
+        if hook.ema_model.update_buffers:
+            continue  # averaged as well
+        pairs = zip(
+            hook.ema_model.module.buffers(),
+            bare_model(runner).buffers(),
+            strict=True,
+        )
+        for average, measured in pairs:
+            average.copy_(measured)
 
 
 def _by_epoch(runner: Runner) -> bool:

@@ -22,11 +22,16 @@ from lore_mm.engine.trained_weights import (
     children_of,
     drop_frozen,
     fit_state_dict,
+    frozen_keys,
     pop_state,
 )
 from lore_mm.registry import HOOKS
 
 _BACKBONE = 'backbone'
+
+# What mmengine's EMAHook saves: a second model, and its number of steps.
+_AVERAGE = 'ema_state_dict'
+_PREFIX = 'module.'
 
 
 @HOOKS.register_module()
@@ -36,7 +41,8 @@ class TrainedWeightsHook(Hook):
     A saved checkpoint holds every tensor of the model (batch-norm statistics,
     class embeddings and the head among them) but those of a frozen Black Box,
     whose name and fingerprint it holds instead; plain types throughout, so
-    that it is read with ``weights_only=True``.
+    that it is read with ``weights_only=True``. The same holds for the second
+    model of ``EMAHook``, whose average is what is tested and started from.
 
     A loaded checkpoint is refused with a
     :class:`~lore_mm.engine.CheckpointError` if it was trained beside another
@@ -53,37 +59,17 @@ class TrainedWeightsHook(Hook):
             Defaults to None: all, or the backbone where the classes differ.
     """
 
-    # After hooks that put tensors of their own into the checkpoint.
-    priority = 'LOWEST'
+    # What is loaded is completed before other hooks use it, EMAHook among
+    # them; for what is saved see `_SavedContent`.
+    priority = 'VERY_HIGH'
 
     def __init__(self, load_modules: Sequence[str] | None = None) -> None:
         self.load_modules = load_modules
 
-    # -- saving ----------------------------------------------------------
-    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Drop the frozen tensors; make the rest plain."""
-        if not is_main_process():
-            return
-        model = _unwrap(runner.model)
-        meta = checkpoint['meta']
-        meta['black_box'] = black_box_facts(model)
-        meta['classes'] = _classes(runner.train_dataloader.dataset)
-        checkpoint['state_dict'] = drop_frozen(checkpoint['state_dict'], model)
-        hub, left_out = pack_message_hub(checkpoint['message_hub'])
-        checkpoint['message_hub'] = hub
-        if left_out:
-            runner.logger.warning(
-                f'not saved, as they are no plain values: the run-time '
-                f'entries {", ".join(left_out)} of the message hub.'
-            )
-        for name in set(checkpoint) - {'state_dict', 'message_hub'}:
-            try:
-                checkpoint[name] = to_plain(checkpoint[name])
-            except TypeError as error:
-                raise CheckpointError(
-                    f'{name!r} cannot be saved: {error}; a checkpoint holds '
-                    f'tensors and plain types only.'
-                ) from error
+    def before_run(self, runner: Runner) -> None:
+        """Let what is saved pass last of all hooks."""
+        if not any(isinstance(hook, _SavedContent) for hook in runner.hooks):
+            runner.register_hook(_SavedContent())
 
     # -- loading ---------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
@@ -98,6 +84,14 @@ class TrainedWeightsHook(Hook):
         runner.loaded_modules = tuple(modules)
         check_black_boxes(meta.get('black_box', {}), model, state)
         checkpoint['state_dict'] = fit_state_dict(state, model, modules)
+        if _AVERAGE in checkpoint:
+            if _trains(runner) and not resuming:
+                # The state dict is the average: a new one starts from it.
+                del checkpoint[_AVERAGE]
+            else:
+                checkpoint[_AVERAGE] = _fit_average(
+                    checkpoint[_AVERAGE], model, modules
+                )
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = unpack_message_hub(
                 checkpoint['message_hub']
@@ -120,9 +114,7 @@ class TrainedWeightsHook(Hook):
                 f'left out of the checkpoint, as the model has none: '
                 f'{", ".join(left)}.'
             )
-        training = isinstance(
-            runner.optim_wrapper, OptimWrapper | OptimWrapperDict
-        )
+        training = _trains(runner)
         dataset = _dataset(runner, training)
         theirs, ours = meta.get('classes'), _classes(dataset)
         if training and not resuming:
@@ -144,6 +136,64 @@ class TrainedWeightsHook(Hook):
         elif any(name in saved and name != _BACKBONE for name in own):
             check_classes(theirs, ours)
         return own
+
+
+class _SavedContent(Hook):
+    """Leaves the frozen tensors out of a checkpoint; makes the rest plain."""
+
+    # After hooks that put tensors of their own into the checkpoint.
+    priority = 'LOWEST'
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Drop the frozen tensors; make the rest plain."""
+        if not is_main_process():
+            return
+        model = _unwrap(runner.model)
+        meta = checkpoint['meta']
+        meta['black_box'] = black_box_facts(model)
+        meta['classes'] = _classes(runner.train_dataloader.dataset)
+        checkpoint['state_dict'] = drop_frozen(checkpoint['state_dict'], model)
+        if _AVERAGE in checkpoint:
+            frozen = {_PREFIX + key for key in frozen_keys(model)}
+            checkpoint[_AVERAGE] = {
+                key: value
+                for key, value in checkpoint[_AVERAGE].items()
+                if key not in frozen
+            }
+        hub, left_out = pack_message_hub(checkpoint['message_hub'])
+        checkpoint['message_hub'] = hub
+        if left_out:
+            runner.logger.warning(
+                f'not saved, as they are no plain values: the run-time '
+                f'entries {", ".join(left_out)} of the message hub.'
+            )
+        for name in set(checkpoint) - {'state_dict', 'message_hub'}:
+            try:
+                checkpoint[name] = to_plain(checkpoint[name])
+            except TypeError as error:
+                raise CheckpointError(
+                    f'{name!r} cannot be saved: {error}; a checkpoint holds '
+                    f'tensors and plain types only.'
+                ) from error
+
+
+def _fit_average(
+    saved: dict[str, Tensor], model: nn.Module, modules: list[str]
+) -> dict[str, Tensor]:
+    """The averaged model of ``EMAHook``, with the frozen tensors of ours."""
+    state = {
+        key.removeprefix(_PREFIX): value
+        for key, value in saved.items()
+        if key.startswith(_PREFIX)
+    }
+    steps = {k: v for k, v in saved.items() if not k.startswith(_PREFIX)}
+    fitted = fit_state_dict(state, model, modules)
+    return {**steps, **{_PREFIX + key: v for key, v in fitted.items()}}
+
+
+def _trains(runner: Runner) -> bool:
+    """Whether a training is loaded, not a test."""
+    return isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)
 
 
 def _unwrap(model: nn.Module) -> nn.Module:
