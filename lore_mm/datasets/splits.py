@@ -74,6 +74,36 @@ def check_labels(dataset: Any, num_classes: int, split: str) -> None:
             )
 
 
+def check_same_classes(train: Any, dataset: Any, split: str) -> None:
+    """Check that a label is the same class in training and in a split.
+
+    Args:
+        train: The training set, with ``metainfo``. Nothing is compared where
+            either data set names no classes.
+        dataset: The data set of the split.
+        split (str): Its name, for the message.
+
+    Raises:
+        ValueError: Number, names or order of the classes differ.
+    """
+    wanted, found = _class_names(train), _class_names(dataset)
+    if not wanted or not found or wanted == found:
+        return
+    if len(wanted) != len(found):
+        rule = f'train has {len(wanted)} classes, {split} has {len(found)}'
+    else:
+        i = next(i for i, c in enumerate(found) if c != wanted[i])
+        rule = (
+            f'train and {split} have {len(wanted)} classes, but class {i} is '
+            f'{wanted[i]!r} in train and {found[i]!r} in {split}'
+        )
+    raise ValueError(
+        f'{rule}, so that {split} would be scored by other labels; name the '
+        'same classes in the same order, by a folder for each in both, or by '
+        'metainfo=dict(classes=[...]).'
+    )
+
+
 def subset_records(**splits: Any) -> dict[str, list[dict[str, Any]]]:
     """How each split that is a seeded subset was chosen.
 
@@ -103,6 +133,11 @@ def subset_records(**splits: Any) -> dict[str, list[dict[str, Any]]]:
                     'and sizes.'
                 )
     return found
+
+
+def _class_names(dataset: Any) -> list[str]:
+    metainfo = getattr(dataset, 'metainfo', None) or {}
+    return [str(name) for name in metainfo.get('classes') or ()]
 
 
 def _positions(records: list[dict[str, Any]]) -> list[int]:

@@ -1,6 +1,7 @@
 """Which images a run uses is written down; splits never overlap."""
 
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -194,6 +195,46 @@ def test_labels_are_checked_before_a_test(
     stops = pytest.raises(ValueError, match=said) if wrong else nullcontext()
     with stops:
         SplitRecordHook().before_test(runner)
+
+
+@pytest.fixture
+def other_classes(tiny_config, tmp_path):
+    """Options of a split with these class names."""
+    tiny_config()  # makes the images
+
+    def make(split, classes):
+        dataset = dict(
+            type='CustomDataset',
+            data_root=str(tmp_path / 'images_3' / split),
+            metainfo=dict(classes=classes),
+            pipeline=[dict(type='LoadImageFromFile'), dict(type='PackInputs')],
+            _delete_=True,
+        )
+        return {f'{split}_dataloader__dataset': dataset}
+
+    return make
+
+
+@pytest.mark.parametrize('split', ['val', 'test'])
+def test_classes_in_another_order(tiny_runner, other_classes, split):
+    names = ['class 0', 'class 2', 'class 1']
+    runner = tiny_runner(**other_classes(split, names))
+    said = f"class 1 is 'class 1' in train and 'class 2' in {split}, so"
+    with pytest.raises(ValueError, match=said):
+        start(runner)
+    recall = dict(type='RetrievalRecall', topk=1, _delete_=True)
+    gallery = {f'{split}_evaluator': recall}
+    start(tiny_runner(**other_classes(split, names), **gallery))
+
+
+def test_class_without_validation_images(tiny_runner, other_classes, tmp_path):
+    """Folders give the labels: without one of them all others shift."""
+    options = other_classes('val', None)
+    shutil.rmtree(tmp_path / 'images_3' / 'val' / 'class_0')
+    with pytest.raises(
+        ValueError, match='train has 3 classes, val has 2, .* a folder for'
+    ):
+        start(tiny_runner(**options))
 
 
 def test_number_to_predict_is_no_class(tiny_runner, tmp_path):

@@ -18,7 +18,7 @@ from mmpretrain.models.retrievers import BaseRetriever
 
 from lore_mm.datasets import split_images, subset_records, write_splits
 from lore_mm.datasets.records import write_record
-from lore_mm.datasets.splits import check_labels
+from lore_mm.datasets.splits import check_labels, check_same_classes
 from lore_mm.registry import HOOKS
 
 # These compare predictions with labels, so a label that is no class counts as
@@ -32,7 +32,8 @@ class SplitRecordHook(Hook):
 
     They are if they overlap, or if a label is none of the classes: in
     training, and in validation and test where the metric scores classes
-    (accuracy, precision, recall). The labels of a gallery may be others.
+    (accuracy, precision, recall). There the classes must be those of the
+    training too. The labels and classes of a gallery may be others.
     A test checks its labels as well.
 
     The file names the images of the training, validation and test set, and
@@ -57,7 +58,8 @@ class SplitRecordHook(Hook):
         """Check the splits; the first process writes the file.
 
         Raises:
-            ValueError: An image is in two splits, or a label is out of range.
+            ValueError: An image is in two splits, a label is out of range,
+                or a split has other classes than the training.
         """
         splits = dict(train=runner.train_dataloader.dataset)
         if runner.val_loop is not None:
@@ -77,7 +79,11 @@ class SplitRecordHook(Hook):
             test=runner._test_evaluator,
         )
         for name, dataset in splits.items():
-            self._check_labels(runner, name, dataset, evaluators.get(name))
+            scored = self._check_labels(
+                runner, name, dataset, evaluators.get(name)
+            )
+            if scored and 'train' in splits:
+                check_same_classes(splits['train'], dataset, name)
         records = subset_records(**splits)
         if not is_main_process():
             split_images(**splits)
@@ -104,7 +110,7 @@ class SplitRecordHook(Hook):
     @staticmethod
     def _check_labels(
         runner: Runner, split: str, dataset: Any, evaluator: Any = None
-    ) -> None:
+    ) -> bool:
         """Labels are classes, but in a gallery, which no class metric scores.
 
         Args:
@@ -112,21 +118,25 @@ class SplitRecordHook(Hook):
             split (str): Name of the split.
             dataset (Any): Its data set.
             evaluator (Any): What scores the split, or the config of it.
+
+        Returns:
+            bool: Whether the labels are classes.
         """
         model = runner.model
         model = model.module if is_model_wrapper(model) else model
         head = getattr(model, 'head', None)
         classes = getattr(head, 'num_classes', None)
         if classes is None or isinstance(head, RegressionHead):
-            return
+            return False
         if split != 'train':
             # What a retriever predicts are positions in its gallery.
             if evaluator is None or isinstance(model, BaseRetriever):
-                return
+                return False
             metrics = runner.build_evaluator(evaluator).metrics
             if not any(isinstance(m, _OF_CLASSES) for m in metrics):
-                return
+                return False
         check_labels(dataset, classes, split)
+        return True
 
     def _test_set(self, runner: Runner) -> Any:
         """The test set, built for this alone; None if there is none here."""
