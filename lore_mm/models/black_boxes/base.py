@@ -1,7 +1,8 @@
 """The Black Box: a pre-trained ViT seen through one small protocol."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,9 @@ class BlackBox(nn.Module):
         has_projection (bool): Whether :meth:`project` maps the CLS token.
         mean, std (tuple[float]): RGB normalisation in units of 0..255 that
             the weights were trained with.
+        other_activation (str): Activation of the blocks, such as
+            ``'QuickGELU'``, where it is not that of the model's name; empty
+            elsewhere. Weights do not tell it, so :meth:`describe` does.
     """
 
     embed_dims: int
@@ -47,6 +51,7 @@ class BlackBox(nn.Module):
     has_projection: bool = False
     mean: Sequence[float] = IMAGENET_MEAN
     std: Sequence[float] = IMAGENET_STD
+    other_activation: str = ''
 
     def __init__(self, frozen: bool = True) -> None:
         super().__init__()
@@ -175,5 +180,35 @@ class BlackBox(nn.Module):
         return digest.hexdigest()
 
     def describe(self) -> str:
-        """Name of the class and of its weights, for messages."""
+        """Name of the class and of its model, for messages and checkpoints.
+
+        Two Black Boxes of one name and :meth:`fingerprint` compute the same.
+        """
         return type(self).__name__
+
+    def _describe(self, name: str) -> str:
+        """:meth:`describe` with the name of the model."""
+        parts = [name, *filter(None, [self.other_activation])]
+        return f'{type(self).__name__}({", ".join(parts)})'
+
+
+def activations(blocks: Iterable[nn.Module], path: str) -> str:
+    """Names of the activations of transformer blocks, each once.
+
+    Args:
+        blocks (Iterable[nn.Module]): The blocks.
+        path (str): Where a block keeps its activation, such as ``mlp.act``.
+
+    Returns:
+        str: For example ``'GELU'``; empty where nothing is found.
+    """
+    names = []
+    for block in blocks:
+        try:
+            module = attrgetter(path)(block)
+        except AttributeError:  # an MLP of another kind
+            continue
+        kind = getattr(module, 'approximate', 'none')
+        suffix = '' if kind == 'none' else f'-{kind}'
+        names.append(f'{type(module).__name__}{suffix}')
+    return '/'.join(dict.fromkeys(names))

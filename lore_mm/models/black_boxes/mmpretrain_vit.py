@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
 
-from .base import IMAGENET_MEAN, IMAGENET_STD, BlackBox
+from .base import IMAGENET_MEAN, IMAGENET_STD, BlackBox, activations
 from .weights import (
     check_sources,
     load_weights,
@@ -30,6 +30,9 @@ _CLASSES = {
 # Parts of an mmpretrain checkpoint beside its backbone: classifier, decoder
 # of a pre-training task, normalisation.
 _OTHER_PARTS = ('head.', 'neck.', 'data_preprocessor.')
+
+
+_ACTIVATION = 'GELU'  # of a layer whose config names none
 
 
 @MODELS.register_module()
@@ -94,6 +97,9 @@ class MMPretrainBlackBox(BlackBox):
             state = take_part(state, 'backbone.', _OTHER_PARTS)
             _keep_grid(cfg, state, source)
         self.model = _create(cfg)
+        if model_name is None:  # a name of the zoo brings its own
+            found = activations(self.blocks, 'ffn.layers.0.1')
+            self.other_activation = '' if found == _ACTIVATION else found
         self.name = model_name or f'{cfg["type"].__name__}, {cfg["arch"]}'
         self._read_facts()
         self.mean = tuple(mean or zoo.get('mean', IMAGENET_MEAN))
@@ -162,7 +168,7 @@ class MMPretrainBlackBox(BlackBox):
 
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
-        return f'{type(self).__name__}({self.name})'
+        return self._describe(self.name)
 
 
 def _from_zoo(model_name: str) -> dict:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from lore_mm.registry import MODELS
 
-from .base import BlackBox
+from .base import BlackBox, activations
 from .weights import (
     check_sources,
     load_weights,
@@ -80,6 +80,7 @@ class OpenCLIPBlackBox(BlackBox):
         self.model_name = model_name
         cfg = _model_cfg(model_name)
         cfg['vision_cfg']['image_size'] = img_size
+        own = cfg.get('quick_gelu', False)
         tag_cfg = {}
         if pretrained:
             tag_cfg = _tag_cfg(model_name, pretrained)
@@ -91,6 +92,8 @@ class OpenCLIPBlackBox(BlackBox):
             state = take_part(load_weights(checkpoint), 'visual.', _TEXT_PARTS)
             _keep_grid(cfg['vision_cfg'], state, checkpoint)
         self.visual = _create(model_name, cfg)
+        if cfg.get('quick_gelu', False) != own:
+            self.other_activation = activations(self.blocks, 'mlp.gelu')
         self._read_facts(tag_cfg)
         if checkpoint:
             strict_load(self.visual, state, checkpoint)
@@ -159,7 +162,7 @@ class OpenCLIPBlackBox(BlackBox):
 
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
-        return f'{type(self).__name__}({self.model_name})'
+        return self._describe(self.model_name)
 
 
 def _model_cfg(model_name: str) -> dict:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from lore_mm.registry import MODELS
 from lore_mm.utils import SetupError
 
-from .base import BlackBox
+from .base import BlackBox, activations
 from .weights import check_sources, load_weights, native_grid, strict_load
 
 # timm names of CLIP towers carry `_clip_`; their `head` is the projection
@@ -72,6 +72,9 @@ class TimmBlackBox(BlackBox):
         if not pretrained:  # the hub's weights bring their own size
             kwargs['img_size'] = img_size
         self.model = _create(model_name, pretrained, kwargs)
+        self.other_activation = _other_activation(
+            self.model, kwargs, model_name
+        )
         self._read_facts(projection)
         if state is not None:
             self._load(state, checkpoint)
@@ -168,7 +171,7 @@ class TimmBlackBox(BlackBox):
 
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
-        return f'{type(self).__name__}({self.model_name})'
+        return self._describe(self.model_name)
 
 
 def _has_projection(model_name: str, pretrained: bool) -> bool:
@@ -180,6 +183,19 @@ def _has_projection(model_name: str, pretrained: bool) -> bool:
         cfg = timm.get_pretrained_cfg(model_name)
         tag = cfg.tag if cfg else tag
     return _FINE_TUNED not in tag.split('_')
+
+
+def _other_activation(
+    model: VisionTransformer, kwargs: dict, model_name: str
+) -> str:
+    """Activation of ``model`` where ``kwargs`` set another than its own."""
+    if kwargs.get('act_layer') is None:
+        return ''
+    kwargs = {k: v for k, v in kwargs.items() if k != 'act_layer'}
+    with torch.device('meta'):
+        own = _create(model_name, False, kwargs)
+    found, named = (activations(m.blocks, 'mlp.act') for m in (model, own))
+    return '' if found == named else found
 
 
 def _is_off(module: nn.Module) -> bool:

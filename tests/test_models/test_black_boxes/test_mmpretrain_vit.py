@@ -116,6 +116,22 @@ def test_weights_of_the_zoo(classifier, zoo, tmp_path, monkeypatch):
     assert black_box.describe() == 'MMPretrainBlackBox(tiny)'
 
 
+def test_another_activation_is_told(zoo):
+    quick = dict(layer_cfgs=dict(act_cfg=dict(type='QuickGELU')))
+    said = [
+        MMPretrainBlackBox(
+            {**BACKBONE, 'arch': 'deit-tiny', **more}
+        ).describe()
+        for more in ({}, quick)
+    ]
+    name = 'MMPretrainBlackBox(VisionTransformer, deit-tiny'
+    assert said == [f'{name})', f'{name}, QuickGELU)']
+    zoo.config.model.backbone.update(quick)
+    assert MMPretrainBlackBox(model_name='tiny').describe() == (
+        'MMPretrainBlackBox(tiny)'
+    )
+
+
 def test_zoo_without_weights(zoo):
     random = MMPretrainBlackBox(model_name='tiny')
     assert random.embed_dims == 24

@@ -111,6 +111,13 @@ def test_weights_of_a_tag(clip, tiny_open_clip, save, monkeypatch, pretrained):
     # the activation that the tag was trained with
     kind = QuickGELU if pretrained is True else nn.GELU
     assert type(black_box.blocks[0].mlp.gelu) is kind
+    # told where it is not that of the name, here QuickGELU: the weights of a
+    # file run with another activation are another ViT
+    note = '' if pretrained is True else ', GELU'
+    assert black_box.describe() == f'OpenCLIPBlackBox({tiny_open_clip}{note})'
+    of_file = OpenCLIPBlackBox(tiny_open_clip, checkpoint=path)
+    assert of_file.fingerprint() == black_box.fingerprint()
+    assert of_file.describe() == f'OpenCLIPBlackBox({tiny_open_clip})'
     with pytest.raises(ValueError, match=r"one of \['first', 'second'\]"):
         OpenCLIPBlackBox(tiny_open_clip, pretrained='third')
 

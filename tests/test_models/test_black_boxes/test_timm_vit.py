@@ -1,10 +1,13 @@
 """TimmBlackBox: sources of weights, grids of positions, refusals."""
 
+from functools import partial
+
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
+from torch import nn
 
 from lore_mm.models.black_boxes import TimmBlackBox
 from lore_mm.registry import MODELS
@@ -35,6 +38,25 @@ def test_builds_from_the_registry():
     )
     assert black_box.patchify(torch.zeros(1, 3, 64, 64))[1] == (4, 4)
     assert black_box.describe() == 'TimmBlackBox(test_vit)'
+
+
+@pytest.mark.parametrize(
+    ('name', 'act_layer', 'note'),
+    [
+        ('test_vit', 'quick_gelu', ', QuickGELU'),
+        ('test_vit', partial(nn.GELU, approximate='tanh'), ', GELU-tanh'),
+        ('test_vit', 'gelu', ''),
+        ('test_vit', None, ''),
+        (CLIP, 'gelu', ', GELU'),
+        (CLIP, 'quick_gelu', ''),
+    ],
+)
+def test_another_activation_is_told(name, act_layer, note):
+    """Weights alone do not tell two such models apart."""
+    black_box = TimmBlackBox(
+        name, img_size=64, act_layer=act_layer, **{**SMALL, 'depth': 1}
+    )
+    assert black_box.describe() == f'TimmBlackBox({name}{note})'
 
 
 @pytest.mark.parametrize('name', [DINO, DINO_REG, DISTILLED, CLIP])
