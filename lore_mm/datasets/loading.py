@@ -1,6 +1,7 @@
 """Image loading that either gives RGB pixels or says what is wrong."""
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -60,13 +61,32 @@ def is_hidden(path: str | Path) -> bool:
 
 
 def find_images(folder: str | Path) -> list[Path]:
-    """Image files of a folder and its sub-folders, sorted, no hidden ones."""
-    return sorted(
-        path
-        for path in Path(folder).rglob('*')
-        if path.suffix.lower() in IMAGE_SUFFIXES
-        and not is_hidden(path.relative_to(folder))
-    )
+    """Image files of a folder and its sub-folders, sorted, no hidden ones.
+
+    Links to folders are followed, as :class:`ImageFolder` does; one that
+    leads back to a folder that it lies in is left out.
+
+    Args:
+        folder (str | Path): Where to search; empty if it does not exist.
+    """
+    top = str(Path(folder))
+    inside = {top: {os.path.realpath(top)}}  # the real folders on the way
+    found = []
+    for where, folders, files in os.walk(top, followlinks=True):
+        way = inside.pop(where)
+        for name in list(folders):
+            path = os.path.join(where, name)
+            real = os.path.realpath(path)
+            if is_hidden(name) or real in way:
+                folders.remove(name)
+            else:
+                inside[path] = way | {real}
+        found += [
+            Path(where, name)
+            for name in files
+            if name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+        ]
+    return sorted(found)
 
 
 def _wide_gray_to_8_bit(img: Image.Image) -> Image.Image:

@@ -10,6 +10,7 @@ from mmpretrain.registry import TRANSFORMS
 from PIL import Image
 
 from lore_mm.datasets import LoadRGBImage
+from lore_mm.datasets.loading import find_images
 
 
 def load(path: Path) -> np.ndarray:
@@ -208,3 +209,29 @@ def test_photos_are_decoded_reduced(tmp_path) -> None:
         LoadRGBImage(min_side=1)({'img_path': str(path)})
     with pytest.raises(ValueError, match='min_side must be at least 1, got 0'):
         LoadRGBImage(min_side=0)
+
+
+def test_links_to_folders_are_followed(tmp_path) -> None:
+    """As ImageFolder does; a loop of links ends."""
+    elsewhere, root = tmp_path / 'elsewhere', tmp_path / 'root'
+    for folder in (elsewhere / 'deep', root / '.hidden', root / 'b.png'):
+        folder.mkdir(parents=True)
+    for file in (
+        elsewhere / 'deep' / 'a.JPG',
+        root / 'b.png' / 'c.png',
+        root / '.hidden' / 'd.png',
+        root / '._e.png',
+        root / 'f.txt',
+    ):
+        file.touch()
+    (root / 'link').symlink_to(elsewhere)
+    (root / 'link2').symlink_to(elsewhere / 'deep')
+    (elsewhere / 'back').symlink_to(root)
+    (root / 'self').symlink_to(root)
+    (root / 'gone').symlink_to(tmp_path / 'nowhere')
+    assert find_images(root) == [
+        root / 'b.png' / 'c.png',
+        root / 'link' / 'deep' / 'a.JPG',
+        root / 'link2' / 'a.JPG',
+    ]
+    assert find_images(tmp_path / 'nowhere') == []
