@@ -12,6 +12,8 @@ centroid of its class; the bare Black Box judges, or the checkpoint.
 
 import argparse
 
+from mmengine.runner import autocast
+
 from lore_mm.datasets.records import write_record
 from lore_mm.engine import load_trained_weights
 from lore_mm.engine.easy_to_hard import HOWS, select_images
@@ -23,6 +25,7 @@ from lore_mm.engine.launch import (
     finish_config,
     load_config,
 )
+from lore_mm.utils import mixed_precision_pays
 
 
 def parse_args() -> argparse.Namespace:
@@ -43,9 +46,11 @@ def main() -> None:
     runner = build_runner(cfg)
     if args.checkpoint:
         load_trained_weights(bare_model(runner), args.checkpoint)
-    record = select_images(
-        runner, args.shots, args.how, trained=bool(args.checkpoint)
-    )
+    amp = args.amp or args.auto_amp and mixed_precision_pays()
+    with autocast(enabled=amp):
+        record = select_images(
+            runner, args.shots, args.how, trained=bool(args.checkpoint)
+        )
     write_record(args.out, record)
     runner.logger.info(
         f'{len(record["indices"])} {args.how} images written to {args.out}'

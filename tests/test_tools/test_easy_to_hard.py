@@ -6,8 +6,9 @@ import runpy
 from pathlib import Path
 
 import pytest
+import torch
 
-from lore_mm.engine import tool_process
+from lore_mm.engine import easy_to_hard, tool_process
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -81,6 +82,36 @@ def test_two_stages_and_again(
     assert (
         json.loads((work / 'hardest.json').read_text()) == (records['hardest'])
     )
+
+
+@pytest.mark.parametrize(
+    ('flag', 'pays', 'reduced'),
+    [
+        ('--amp', False, True),
+        ('--auto-amp', True, True),
+        ('--auto-amp', False, False),
+    ],
+)
+def test_images_are_judged_in_mixed_precision(
+    call_tool, config, tmp_path, monkeypatch, flag, pays, reduced
+) -> None:
+    modes = []
+    extract = easy_to_hard.extract_train_features
+
+    def spy(runner, compute):
+        def noted(img):
+            modes.append(torch.is_autocast_enabled(img.device.type))
+            return compute(img)
+
+        return extract(runner, noted)
+
+    monkeypatch.setattr(easy_to_hard, 'extract_train_features', spy)
+    monkeypatch.setattr('lore_mm.utils.mixed_precision_pays', lambda: pays)
+    out = tmp_path / 'easy.json'
+    command = ['select_images.py', config, '--how', 'easiest', '--shots', 2]
+    call_tool(*command, '--out', out, flag)
+    assert set(modes) == {reduced}
+    assert len(json.loads(out.read_text())['indices']) == 6
 
 
 @pytest.fixture
