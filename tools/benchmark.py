@@ -37,10 +37,10 @@ FACTS = 'default_hooks.facts.type=lore_mm.RunFactsHook'
 
 @contextmanager
 def locked(folder: Path, wait: bool) -> Iterator[int | None]:
-    """Hold a run's folder; None if another process does and ``wait`` is no.
+    """Hold a folder; None if another process does and ``wait`` is no.
 
-    The lock is handed to the tool that trains, so that a run whose benchmark
-    was killed is not started twice.
+    The lock of a run is handed to the tool that trains, so that a run whose
+    benchmark was killed is not started twice.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / '.lock').open('w') as file:
@@ -166,8 +166,11 @@ def main() -> None:
             print(f'{done}: {run}')
         return
     failed = work(chosen, args, env)
-    rows = [row for run in runs if (row := read_result(run)) is not None]
-    write_metrics(dict(rows=rows), work_dir / 'results.json')
+    # Commands that share the work may end together: the last one to write
+    # must have read all that is done.
+    with locked(work_dir, wait=True):
+        rows = [row for run in runs if (row := read_result(run)) is not None]
+        write_metrics(dict(rows=rows), work_dir / 'results.json')
     print(f'\n{to_markdown(Table.of(spec, rows))}')
     if failed:
         sys.exit('\n'.join(['error: some runs failed:', *failed]))

@@ -5,6 +5,7 @@ that a real training which was cut off ends as if it had not been is in
 test_resume.py.
 """
 
+import fcntl
 import json
 import os
 import runpy
@@ -221,3 +222,19 @@ def test_two_commands_share_the_work(bench) -> None:
     assert (code, other.returncode) == (0, 0), theirs
     assert len(bench.trained()) == 4
     assert table(out) == table(theirs)
+
+
+def test_results_are_written_by_one_command_at_a_time(bench) -> None:
+    results = bench.root / 'work/results.json'
+    results.parent.mkdir()
+    with (results.parent / '.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = bench.start()
+        last = bench.root / 'work/probe/dtd/4shot/seed1'
+        wait_for(last / 'metrics.json')
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(3)
+        assert not results.exists()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, out
+    assert len(json.loads(results.read_text())['rows']) == 4
