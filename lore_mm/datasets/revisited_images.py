@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lore_mm.registry import DATASETS, TRANSFORMS
+
+from .loading import FAULTS
 
 _ORIENTATION = 0x0112  # the EXIF tag
 _SIDEWAYS = (5, 6, 7, 8)  # its values that exchange width and height
@@ -163,7 +165,7 @@ def _expected_size(sample: dict) -> tuple[int, int]:
             width, height = img.size
             if img.getexif().get(_ORIENTATION) in _SIDEWAYS:
                 width, height = height, width
-    except (OSError, SyntaxError, ValueError, UnidentifiedImageError):
+    except FAULTS:
         return 0, 0  # the loader will say what is wrong with it
     full_side = max(width, height)
     if sample['crop'] is not None:

@@ -168,6 +168,14 @@ def test_no_images_and_damaged_ones(tmp_path):
         dataset[0]
 
 
+def test_image_above_the_limit_of_pixels(tmp_path, monkeypatch):
+    Image.new('RGB', (32, 32)).save(tmp_path / 'huge.png')
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    dataset = RetrievalImages([tmp_path / 'huge.png'], pipeline=LOAD)
+    with pytest.raises(ValueError, match=r"huge\.png' cannot be read"):
+        dataset[0]
+
+
 def test_order_follows_the_turned_image(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # lies on its side

@@ -95,7 +95,10 @@ def test_failures_are_one_line(
     [
         (['--bare'], '--bare needs --output'),
         (['--img-size', 1, 2, 3], 'takes one or two numbers'),
-        (['--batch-sizes', 0], 'must be at least 1'),
+        (['--batch-sizes', 2, 0], '--batch-sizes must be at least 1, got 0'),
+        (['--img-size', 0], '--img-size must be at least 1, got 0'),
+        (['--img-size', 28, -14], '--img-size must be at least 1, got -14'),
+        (['--threads', -1], '--threads must be at least 1, got -1'),
     ],
 )
 def test_wrong_options(call_tool, capsys, args, message):

@@ -93,8 +93,12 @@ def parse_args() -> argparse.Namespace:
         parser.error('--bare needs --output cls_token, featmap or raw')
     if args.img_size and len(args.img_size) > 2:
         parser.error('--img-size takes one or two numbers')
-    if min(args.batch_sizes) < 1:
-        parser.error('--batch-sizes must be at least 1')
+    for name in ('img_size', 'batch_sizes', 'threads'):
+        given = getattr(args, name)
+        least = 1 if given is None else np.min(given)
+        if least < 1:
+            option = name.replace('_', '-')
+            parser.error(f'--{option} must be at least 1, got {least}')
     return args
 
 
@@ -121,7 +125,7 @@ def latency(
 def main() -> None:
     args = parse_args()
     check_out_file(args.out)  # an export takes minutes
-    if args.threads:
+    if args.threads is not None:
         torch.set_num_threads(args.threads)
     options = dict(device='cpu', cfg_options=args.cfg_options)
     if args.output == 'logits':
