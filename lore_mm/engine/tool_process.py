@@ -3,6 +3,7 @@
 import argparse
 import ctypes
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -12,9 +13,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from .config_keys import ConfigError
-from .files import latest_checkpoint
+from .files import CheckpointError, latest_checkpoint, safe_load_checkpoint
 from .launch import add_common_arguments, load_config
 from .options import merge_options
+from .saved_config import saved_config
 
 _BATCH = 'train_dataloader.batch_size'
 _PARENT_DIES = 1  # PR_SET_PDEATHSIG of Linux
@@ -85,20 +87,51 @@ def _end_with_parent() -> None:
 def best_checkpoint(folder: str | Path) -> Path:
     """The checkpoint to test: best on the validation set, else the last.
 
-    A folder of ``adapt`` has one checkpoint of its own name.
+    Where a run keeps the best of several metrics, the first of ``save_best``
+    in its config counts. A folder of ``adapt`` has one checkpoint of its own
+    name.
 
     Raises:
         FileNotFoundError: There is none.
+        CheckpointError: There are the best of several metrics, and no telling
+            which of them is meant.
     """
     best = sorted(
         Path(folder).glob('best_*.pth'), key=lambda path: path.stat().st_mtime
     )
+    if len({_metric(path) for path in best}) > 1:
+        best = _of_first_metric(best)
     found = best[-1] if best else latest_checkpoint(folder)
     adapted = Path(folder) / _ADAPTED
     if found is None and adapted.is_file():
         found = adapted
     if found is None:
         raise FileNotFoundError(f"no checkpoint in '{folder}'.")
+    return found
+
+
+def _metric(path: Path) -> str:
+    """What a best checkpoint is best in, as its file name writes it."""
+    return re.sub(r'_(epoch|iter)_\d+$', '', path.stem)
+
+
+def _of_first_metric(best: Sequence[Path]) -> list[Path]:
+    """Those that are best in what the run's config names first."""
+    try:
+        cfg = saved_config(safe_load_checkpoint(best[-1]))
+        wanted = cfg.default_hooks.checkpoint.save_best
+    except (CheckpointError, AttributeError):
+        wanted = None  # no config, or one without
+    if isinstance(wanted, list | tuple):
+        wanted = next(iter(wanted), None)
+    name = f'best_{wanted}'.replace('/', '_')
+    found = [path for path in best if _metric(path) == name]
+    if not found:
+        raise CheckpointError(
+            f"'{best[-1].parent}' holds the best checkpoints of several "
+            f'metrics ({", ".join(sorted(path.name for path in best))}), and '
+            f'save_best in their config tells none of them: give the file.'
+        )
     return found
 
 

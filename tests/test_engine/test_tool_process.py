@@ -7,8 +7,9 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 
-from lore_mm.engine import ConfigError, tool_process
+from lore_mm.engine import CheckpointError, ConfigError, tool_process
 from lore_mm.engine.tool_process import (
     ToolError,
     best_checkpoint,
@@ -86,6 +87,34 @@ def test_best_checkpoint(tmp_path) -> None:
         file.touch()
         os.utime(file, (i, i))
     assert best_checkpoint(tmp_path).name == 'best_x_epoch_10.pth'
+
+
+@pytest.mark.parametrize(
+    'save_best,wanted',
+    [
+        (['a/x', 'a/x_y'], 'best_a_x_epoch_9'),
+        (['a/x_y', 'a/x'], 'best_a_x_y_epoch_2'),
+        ('a/x', 'best_a_x_epoch_9'),
+        ('auto', None),
+        (None, None),
+    ],
+)
+def test_best_of_several_metrics(tmp_path, save_best, wanted) -> None:
+    """The first that the config names, not what was written last."""
+    hook = dict(checkpoint=dict(save_best=save_best))
+    meta = dict(cfg=f'default_hooks = {hook!r}' if save_best else '')
+    names = ('best_a_x_epoch_8', 'best_a_x_epoch_9', 'best_a_x_y_epoch_2')
+    for i, name in enumerate(names):
+        file = tmp_path / f'{name}.pth'
+        torch.save(dict(meta=meta), file)
+        os.utime(file, (i, i))
+    if wanted is not None:
+        assert best_checkpoint(tmp_path).stem == wanted
+        return
+    with pytest.raises(
+        CheckpointError, match=r'best_a_x_y_epoch_2\.pth.*: give the file'
+    ):
+        best_checkpoint(tmp_path)
 
 
 BATCH = 'train_dataloader.batch_size'
