@@ -81,7 +81,8 @@ class ClassificationInferencer:
         """Classify images.
 
         Files, PIL images and arrays of any kind are made 8-bit RGB as in
-        training: see :class:`lore_mm.datasets.LoadRGBImage`.
+        training: see :class:`lore_mm.datasets.LoadRGBImage`. Large JPEG files
+        are decoded reduced where the test pipeline does so (``min_side``).
 
         Args:
             inputs (ImageInputs): A file, a folder (searched with its

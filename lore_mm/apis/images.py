@@ -84,7 +84,9 @@ def image_path(image: ImageInput) -> str | None:
     return str(getattr(image, 'filename', '')) or None
 
 
-def read_rgb(image: ImageInput, name: str = 'the image') -> np.ndarray:
+def read_rgb(
+    image: ImageInput, name: str = 'the image', min_side: int | None = None
+) -> np.ndarray:
     """RGB pixels (H, W, 3), uint8, as :class:`LoadRGBImage` makes them.
 
     Args:
@@ -92,13 +94,16 @@ def read_rgb(image: ImageInput, name: str = 'the image') -> np.ndarray:
             (H, W, 3) or RGBA (H, W, 4) of type uint8, or gray (H, W) of type
             uint8 or uint16.
         name (str): What to call pixels in a message.
+        min_side (int, optional): Of a file; see :class:`LoadRGBImage`.
+            Defaults to None, the whole photo.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: It cannot be read, or is no image. Both name it.
     """
     if isinstance(image, str | Path):
-        return LoadRGBImage()(dict(img_path=str(image)))['img']
+        load = LoadRGBImage(min_side=min_side)
+        return load(dict(img_path=str(image)))['img']
     if isinstance(image, np.ndarray):
         _check_pixels(image, name)
         if image.shape[2:] == (3,):
@@ -137,6 +142,10 @@ class PixelPipeline:
     Args:
         cfg (Config): Its ``test_dataloader`` has the pipeline.
 
+    Attributes:
+        min_side (int | None): That of the loader, which a file has to be read
+            with to be the image that is tested.
+
     Raises:
         ConfigError: There is none, or it does not begin with the loader
             whose RGB order pixels are given in.
@@ -150,6 +159,7 @@ class PixelPipeline:
                 'the pipeline of test_dataloader.dataset must begin with '
                 "dict(type='lore_mm.LoadRGBImage')."
             )
+        self.min_side = steps[0].min_side
         self.steps = Compose(steps[1:])
 
     def __call__(self, pixels: np.ndarray, path: str | None = None) -> dict:
@@ -187,7 +197,7 @@ class _InputImages(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         image = self.images[index]
-        pixels = read_rgb(image, f'image {index}')
+        pixels = read_rgb(image, f'image {index}', self.pipeline.min_side)
         return self.pipeline(pixels, image_path(image))
 
 

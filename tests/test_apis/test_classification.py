@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 from PIL import Image
 
 from lore_mm.apis import ClassificationInferencer
+from lore_mm.apis.images import PixelPipeline, image_batches
 from lore_mm.engine import ConfigError
 
 CLASSES = ('class_0', 'class_1', 'class_2')
@@ -61,6 +64,27 @@ def test_what_the_model_gives(classify, photos):
     assert row['labels'] == order
     assert row['names'] == [CLASSES[label] for label in order]
     assert row['scores'] == pytest.approx(scores[order].tolist(), abs=1e-6)
+
+
+def test_photos_are_read_as_in_the_test(classify, tmp_path):
+    """A loader with ``min_side`` decodes large JPEG photos reduced."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (512, 768, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / 'a.jpg')
+    cfg = classify.model.cfg.copy()
+    cfg.test_dataloader.dataset.pipeline = [
+        dict(type='lore_mm.LoadRGBImage', min_side=128),
+        dict(type='Resize', scale=(64, 64), backend='pillow'),
+        dict(type='PackInputs'),
+    ]
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        tested = Compose(cfg.test_dataloader.dataset.pipeline)
+        tested = tested(dict(img_path=str(tmp_path / 'a.jpg')))['inputs']
+    (batch,) = image_batches([tmp_path / 'a.jpg'], PixelPipeline(cfg))
+    assert torch.equal(batch['inputs'][0], tested)
+    whole = np.array(Image.open(tmp_path / 'a.jpg'))
+    (batch,) = image_batches([whole], PixelPipeline(cfg))
+    assert not torch.equal(batch['inputs'][0], tested)
 
 
 def test_top_k(classify, photos):
