@@ -2,7 +2,7 @@
 
 import importlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -30,13 +30,14 @@ def export_model(
     output: str = 'logits',
     batch_sizes: Sequence[int] = (1, 2, 5),
     tolerance: float = 1e-4,
+    resize: Mapping | None = None,
 ) -> dict[int, float]:
     """Write a network to a file, once the file gives what PyTorch gives.
 
     The file takes ``images``: RGB, (B, 3, H, W), float32 values 0..255, any
     number of them; normalisation is inside. It tells of itself (output, size,
-    class names) as JSON under ``lore_mm``: in ONNX's metadata, or among the
-    extra files of a ``.pt2``.
+    resizing, class names) as JSON under ``lore_mm``: in ONNX's metadata, or
+    among the extra files of a ``.pt2``.
 
     Args:
         model (BaseModel): See :class:`ExportModule`.
@@ -47,6 +48,9 @@ def export_model(
         output (str): One of ``OUTPUTS``. Defaults to ``'logits'``.
         batch_sizes (Sequence[int]): The file is run with so many images each.
         tolerance (float): Largest difference of an output value allowed.
+        resize (Mapping, optional): How photos become images, see
+            :func:`~lore_mm.engine.export_resize.resize_facts`; for the file
+            to tell.
 
     Returns:
         dict[int, float]: The largest difference for each batch size.
@@ -63,7 +67,7 @@ def export_model(
             f'{tuple(SUFFIXES.items())}, got {str(target)!r}.'
         )
     module = ExportModule(model, output, img_size)
-    facts = _facts(model, output, img_size)
+    facts = {**_facts(model, output, img_size), 'resize': resize}
     target.parent.mkdir(parents=True, exist_ok=True)
     write = _write_onnx if kind == 'onnx' else _write_torch
     # One image would be taken for a constant.

@@ -11,7 +11,9 @@ from mmengine.config import Config
 from PIL import Image
 
 from lore_mm.apis import ClassificationInferencer, init_model
+from lore_mm.apis.images import image_batches
 from lore_mm.engine.export import export_model
+from lore_mm.engine.export_resize import resize_facts
 
 ROOT = Path(__file__).parents[2]
 TASKS = (
@@ -76,22 +78,43 @@ def test_examples():
         names = example.globs
 
 
+LOAD = dict(type='lore_mm.LoadRGBImage', min_side=128)
+PILLOW = dict(backend='pillow', interpolation='bicubic')
+SQUASH = [dict(type='Resize', scale=(64, 64), **PILLOW)]
+CROP = [
+    dict(type='ResizeEdge', scale=73, **PILLOW),
+    dict(type='CenterCrop', crop_size=64),
+]
+
+
 @pytest.mark.usefixtures('workplace')
-def test_exported_files_are_used_as_the_page_says(capsys):
-    """docs/deployment.md: without this package."""
+@pytest.mark.parametrize('steps', [SQUASH, CROP], ids=['squash', 'crop'])
+def test_exported_files_are_used_as_the_page_says(capsys, steps):
+    """docs/deployment.md: without this package, what is tested with it."""
     for name in ('onnx', 'onnxruntime', 'onnxscript'):
         pytest.importorskip(name)
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (30, 43, 3), np.uint8))
+    photo = coarse.resize((430, 301))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # lies on its side
+    photo.save('photos/a.png', 'JPEG', exif=exif)
     model = init_model('work_dirs/vit-s_textile')
-    export_model(model, 'lore.onnx', 'onnx', (64, 64), batch_sizes=[1])
-    export_model(model, 'lore.pt2', 'torch', (64, 64), batch_sizes=[1])
+    pipeline = [LOAD, *steps, dict(type='PackInputs')]
+    model.cfg.test_dataloader.dataset.pipeline = pipeline
+    classify = ClassificationInferencer(model.cfg, 'work_dirs/vit-s_textile')
+    resize = resize_facts(classify.pipeline.steps.transforms, (64, 64), 128)
+    options = dict(batch_sizes=[1], resize=resize)
+    export_model(model, 'lore.onnx', 'onnx', (64, 64), **options)
+    export_model(model, 'lore.pt2', 'torch', (64, 64), **options)
     text = (ROOT / 'docs' / 'deployment.md').read_text()
     onnx, torch_ = re.findall(r'```python\n(.*?)```', text, re.DOTALL)
     names = {}
     exec(onnx, names)  # noqa: S102
     logits = names['logits']
+    (batch,) = image_batches(['photos/a.png'], classify.pipeline)
+    assert np.array_equal(names['images'][0], batch['inputs'][0].numpy())
     exec(torch_, names)  # noqa: S102
     assert names['logits'].numpy() == pytest.approx(logits, abs=1e-4)
-    (row,) = ClassificationInferencer(model.cfg, 'work_dirs/vit-s_textile')(
-        'photos/a.png', topk=1
-    )
+    (row,) = classify('photos/a.png', topk=1)
     assert capsys.readouterr().out == f'{row["names"][0]}\n'

@@ -42,7 +42,9 @@ def test_logits_of_a_checkpoint_alone(call_tool, checkpoint, tmp_path, capsys):
     files = {'lore_mm': ''}
     with out.open('rb') as file:
         torch.export.load(file, extra_files=files)
-    assert json.loads(files['lore_mm'])['classes'] == ['x', 'y', 'z']
+    facts = json.loads(files['lore_mm'])
+    assert facts['classes'] == ['x', 'y', 'z']
+    assert facts['resize'] is None  # the pipeline only crops
 
 
 def test_bare_features_at_another_size(

@@ -28,6 +28,7 @@ from lore_mm.engine.export import (
     random_images,
 )
 from lore_mm.engine.export_module import OUTPUTS, torch_runner
+from lore_mm.engine.export_resize import resize_facts
 from lore_mm.engine.failures import run_main
 from lore_mm.engine.launch import check_out_file
 from lore_mm.engine.options import OptionAction
@@ -148,6 +149,9 @@ def main() -> None:
         args.output,
         args.batch_sizes,
         args.tolerance,
+        resize_facts(
+            api.pipeline.steps.transforms, size, api.pipeline.min_side
+        ),
     )
     megabytes = Path(args.out).stat().st_size / 2**20
     print(
