@@ -24,6 +24,10 @@ from lore_mm.engine.trained_weights import (
     fit_state_dict,
     pop_state,
 )
+from lore_mm.engine.white_box_settings import (
+    check_white_boxes,
+    white_box_settings,
+)
 from lore_mm.registry import HOOKS
 
 _BACKBONE = 'backbone'
@@ -43,7 +47,9 @@ class TrainedWeightsHook(Hook):
     Black Box, or if any trained tensor is missing, unexpected or of another
     shape. Children of the model that it holds and the model lacks, such as
     the head when a retriever takes over a classifier's backbone, are left out
-    with a line in the log. To test or resume, the classes must agree too.
+    with a line in the log. To test or resume, the classes must agree too, and
+    the settings of the White Box that no tensor shows, such as the neighbours
+    in the LIN.
     When ``load_from`` starts a training on other classes, the backbone is
     taken over and the rest starts afresh, with a line in the log.
 
@@ -67,6 +73,7 @@ class TrainedWeightsHook(Hook):
         model = _unwrap(runner.model)
         meta = checkpoint['meta']
         meta['black_box'] = black_box_facts(model)
+        meta['white_box'] = white_box_settings(model)
         meta['classes'] = _classes(runner.train_dataloader.dataset)
         checkpoint['state_dict'] = drop_frozen(checkpoint['state_dict'], model)
         hub, left_out = pack_message_hub(checkpoint['message_hub'])
@@ -97,6 +104,8 @@ class TrainedWeightsHook(Hook):
         modules = self._modules(runner, model, state, meta, resuming)
         runner.loaded_modules = tuple(modules)
         check_black_boxes(meta.get('black_box', {}), model, state)
+        if not _starts_training(runner):  # which may take other settings
+            check_white_boxes(meta.get('white_box', {}), model)
         checkpoint['state_dict'] = fit_state_dict(state, model, modules)
         if 'message_hub' in checkpoint:
             checkpoint['message_hub'] = unpack_message_hub(
@@ -120,9 +129,7 @@ class TrainedWeightsHook(Hook):
                 f'left out of the checkpoint, as the model has none: '
                 f'{", ".join(left)}.'
             )
-        training = isinstance(
-            runner.optim_wrapper, OptimWrapper | OptimWrapperDict
-        )
+        training = _trains(runner)
         dataset = _dataset(runner, training)
         theirs, ours = meta.get('classes'), _classes(dataset)
         if training and not resuming:
@@ -148,6 +155,14 @@ class TrainedWeightsHook(Hook):
 
 def _unwrap(model: nn.Module) -> nn.Module:
     return model.module if is_model_wrapper(model) else model
+
+
+def _trains(runner: Runner) -> bool:
+    return isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)
+
+
+def _starts_training(runner: Runner) -> bool:
+    return _trains(runner) and not getattr(runner, '_resume', False)
 
 
 def _dataset(runner: Runner, training: bool) -> object:
