@@ -100,8 +100,8 @@ class VideoSegmentationInferencer:
         Raises:
             FileNotFoundError: The video or the mask does not exist.
             ValueError: The mask holds no object or has another size than the
-                frames, the video has a single frame, or an output cannot be
-                written.
+                frames, a frame is not uint8, the video has a single frame, or
+                an output cannot be written.
         """
         frames, names, own_fps = _open(video)
         total = len(frames) if hasattr(frames, '__len__') else None
