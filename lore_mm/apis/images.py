@@ -18,15 +18,13 @@ from lore_mm.datasets.loading import (
     to_rgb,
 )
 from lore_mm.engine.config_keys import ConfigError
+from lore_mm.utils import check_rgb
 
 from .model import default_scope
 
 Images = str | Path | Sequence[str | Path]
 ImageInput = str | Path | np.ndarray | Image.Image
 ImageInputs = ImageInput | Sequence[ImageInput]
-
-# Shapes of pixels that are known to be an image: gray, RGB, RGBA.
-_CHANNELS = (3, 4)
 
 
 def list_images(images: Images) -> list[str]:
@@ -100,8 +98,8 @@ def read_rgb(image: ImageInput, name: str = 'the image') -> np.ndarray:
     if isinstance(image, str | Path):
         return LoadRGBImage()(dict(img_path=str(image)))['img']
     if isinstance(image, np.ndarray):
-        _check_pixels(image, name)
-        if image.shape[2:] == (3,):
+        if not _is_gray_or_rgba(image):
+            check_rgb(image, name)
             return image
         image = Image.fromarray(image)
     if not isinstance(image, Image.Image):
@@ -113,15 +111,12 @@ def read_rgb(image: ImageInput, name: str = 'the image') -> np.ndarray:
         raise ValueError(f"image '{name}' cannot be read: {error}.") from error
 
 
-def _check_pixels(pixels: np.ndarray, name: str) -> None:
+def _is_gray_or_rgba(pixels: np.ndarray) -> bool:
+    """Whether pixels are an image of another kind, to be made RGB."""
     kind, shape = pixels.dtype, pixels.shape
-    coloured = len(shape) == 3 and shape[2] in _CHANNELS and kind == np.uint8
+    rgba = shape[2:] == (4,) and kind == np.uint8
     gray = len(shape) == 2 and kind in (np.uint8, np.uint16)
-    if not (coloured or gray) or 0 in shape:
-        raise ValueError(
-            f'{name} must be RGB pixels (H, W, 3) of type uint8, got '
-            f'{kind} {shape}.'
-        )
+    return (rgba or gray) and 0 not in shape
 
 
 def _unknown(value: object) -> str:
