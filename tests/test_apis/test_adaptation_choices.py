@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from lore_mm.apis.adaptation import black_box, settings
 from lore_mm.apis.adaptation.hardware import Hardware, find_hardware, make_plan
@@ -82,6 +84,36 @@ def test_vit_by_name(weights):
             black_box.resolve_black_box(name, None)
     own = dict(type='lore_mm.TimmBlackBox', model_name='test_vit')
     assert black_box.resolve_black_box(own, None) is own
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'vit_small_patch16_224.dino',
+        'vit_base_patch32_clip_224.openai_ft_in1k',
+        'vit-b16',
+    ],
+)
+def test_weights_of_a_tag(name, tmp_path):
+    full = black_box.NAMES.get(name, name)
+    base = full.partition('.')[0]
+    small = dict(depth=1, img_size=32, num_classes=3)
+    model = timm.create_model(full, **small)
+    path = tmp_path / 'vit.safetensors'
+    save_file(model.state_dict(), path)
+    found = black_box.resolve_black_box(name, path)
+    assert found['model_name'] == full
+    assert found['checkpoint'] == str(path)
+    box = settings.build_black_box(dict(found, depth=1))
+    wanted = timm.get_pretrained_cfg(full)
+    assert box.mean == pytest.approx([255 * value for value in wanted.mean])
+    assert box.std == pytest.approx([255 * value for value in wanted.std])
+    assert not box.has_projection  # fine-tuned, though CLIP by its name
+    assert box.out_dims == model.embed_dim
+    found = black_box.resolve_black_box(base, path)
+    assert found['model_name'] == base
+    with pytest.raises(ValueError, match=f"no tag 'mine' of .*{base}.*'"):
+        black_box.resolve_black_box(f'{base}.mine', path)
 
 
 def test_hub_is_not_asked_when_offline(monkeypatch):

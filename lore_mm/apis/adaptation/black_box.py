@@ -40,7 +40,8 @@ def resolve_black_box(
         dict | None: None if neither is given.
 
     Raises:
-        ValueError: Weights without the name of a ViT, or an unknown name.
+        ValueError: Weights without the name of a ViT, or an unknown name or
+            tag.
         FileNotFoundError: There are no such weights.
     """
     if checkpoint is not None:
@@ -58,14 +59,14 @@ def resolve_black_box(
     if black_box is None or isinstance(black_box, dict):
         return black_box
     name = NAMES.get(black_box, black_box)
-    base, _, tag = name.partition('.')
-    if not timm.is_model(base):
+    if not timm.is_model(name.partition('.')[0]):
         raise ValueError(
             f'black_box must be one of {", ".join(NAMES)} or a name of timm, '
             f'got {black_box!r}.'
         )
     if checkpoint is not None:
-        return _from_file(checkpoint, base)
+        _check_tag(name)
+        return _from_file(checkpoint, name)
     if not timm.is_model_pretrained(name):
         raise ValueError(
             f'timm has no weights of black_box {name!r}: give them by '
@@ -120,6 +121,22 @@ def hub_has(name: str) -> bool:
             return True
     except OSError:  # no network, a proxy's refusal, not found
         return False
+
+
+def _check_tag(name: str) -> None:
+    """Refuse a tag that timm does not know.
+
+    The tag says how images are normalised and what CLIP's head is.
+    """
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        base, _, tag = name.partition('.')
+        known = timm.list_models(f'{base}.*', pretrained=True)
+        raise ValueError(
+            f'timm has no tag {tag!r} of black_box {base!r}: take '
+            f'{" or ".join(known) or base}, or {base} without a tag.'
+        ) from error
 
 
 def _from_file(path: Path, name: str = _CONVERTED_NAME) -> dict:
