@@ -1,6 +1,7 @@
 """What adapt chooses: for the machine, the weights, the pictures."""
 
 import json
+from pathlib import Path
 
 import pytest
 import timm
@@ -82,8 +83,28 @@ def test_vit_by_name(weights):
     for name in ('test_vit2.none', 'vit_tiny_patch16_224.none'):
         with pytest.raises(ValueError, match=f"no weights of .*'{name}'"):
             black_box.resolve_black_box(name, None)
+
+
+def test_vit_by_config(tmp_path, monkeypatch):
+    (tmp_path / 'vit.pth').touch()
+    monkeypatch.chdir(tmp_path)
     own = dict(type='lore_mm.TimmBlackBox', model_name='test_vit')
-    assert black_box.resolve_black_box(own, None) is own
+    wanted = dict(own, checkpoint=str(tmp_path / 'vit.pth'), size=[32, 32])
+    for path in ('vit.pth', Path('vit.pth'), tmp_path / 'vit.pth'):
+        given = dict(own, checkpoint=path, size=(32, 32))
+        assert black_box.resolve_black_box(given, None) == wanted
+    assert black_box.resolve_black_box(own, None) == own
+    # A later call with the same arguments finds what the first one noted.
+    first = settings.Settings(
+        str(tmp_path), wanted, {}, 4, 32, 8, 1, False, seed=0
+    )
+    settings.write_state(tmp_path, first, 'started', 0.0)
+    same = dict(black_box=black_box.resolve_black_box(given, None))
+    assert settings.read_state(tmp_path, tmp_path, same)[0] == first
+    with pytest.raises(FileNotFoundError, match='gone.pth. does not exist'):
+        black_box.resolve_black_box(dict(own, checkpoint='gone.pth'), None)
+    with pytest.raises(ValueError, match='black_box must hold numbers, .*Lin'):
+        black_box.resolve_black_box(dict(own, norm=torch.nn.Linear), None)
 
 
 @pytest.mark.parametrize(
