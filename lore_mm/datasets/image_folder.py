@@ -1,8 +1,6 @@
 """Any image folder: one sub-folder per class, no code."""
 
-import math
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,16 +10,10 @@ from mmpretrain.datasets import CustomDataset
 from lore_mm.registry import DATASETS
 
 from .class_names import checked_names
+from .drawn_split import check_listed, check_ratio, draw_split
 from .loading import IMAGE_SUFFIXES, is_hidden
 from .records import check_record, read_record, write_record
-from .sampling import (
-    PARTS,
-    by_class,
-    check_part,
-    check_seed,
-    part_sizes,
-    seeded_order,
-)
+from .sampling import PARTS, check_part, check_seed
 from .split_folders import (
     check_inner_parts,
     class_folders,
@@ -30,20 +22,6 @@ from .split_folders import (
 )
 
 Sample = tuple[str, int]  # path below data_root, label
-
-
-def _check_ratio(split_ratio: Sequence[float]) -> tuple[float, ...]:
-    ratio = tuple(split_ratio)
-    if (
-        len(ratio) != len(PARTS)
-        or min(ratio) <= 0
-        or not math.isclose(math.fsum(ratio), 1, abs_tol=1e-6)
-    ):
-        raise ValueError(
-            'split_ratio must be three positive numbers (train, val, test) '
-            f'that sum to 1, got {split_ratio!r}.'
-        )
-    return ratio
 
 
 @DATASETS.register_module()
@@ -94,7 +72,7 @@ class ImageFolder(CustomDataset):
         **kwargs,
     ) -> None:
         self.split = check_part(split)
-        self.split_ratio = _check_ratio(split_ratio)
+        self.split_ratio = check_ratio(split_ratio)
         self.seed = check_seed(seed)
         self.split_file = split_file
         self.record: dict | None = None
@@ -224,28 +202,11 @@ class ImageFolder(CustomDataset):
         return [(name, label_of[name]) for name in stored[self.split]]
 
     def _new_split(self, pool: list[Sample], drawn: list[str]) -> dict:
-        ratios = [self.split_ratio[PARTS.index(part)] for part in drawn]
-        parts: dict[str, list[str]] = {part: [] for part in drawn}
-        labels = [label for _, label in pool]
-        for folder, members in zip(
-            self.folder_to_idx,
-            by_class(labels, len(self.folder_to_idx)),
-            strict=True,
-        ):
-            if len(members) < len(drawn):
-                raise ValueError(
-                    f'class {folder!r} has {len(members)} images, too few '
-                    f'for {" + ".join(drawn)}; it needs at least one each. '
-                    f'Add images, or leave the class out.'
-                )
-            names = [Path(pool[i][0]).as_posix() for i in members]
-            order = seeded_order(names, self.seed, salt='split')
-            start = 0
-            sizes = part_sizes(len(names), ratios)
-            for part, size in zip(drawn, sizes, strict=True):
-                chosen = sorted(order[start : start + size])
-                parts[part] += [names[i] for i in chosen]
-                start += size
+        folders = list(self.folder_to_idx)  # by label
+        images: dict[str, list[str]] = {folder: [] for folder in folders}
+        for name, label in pool:
+            images[folders[label]].append(Path(name).as_posix())
+        parts = draw_split(images, drawn, self.split_ratio, self.seed)
         return {**self._choice(), **parts}
 
     def _choice(self) -> dict:
@@ -257,29 +218,4 @@ class ImageFolder(CustomDataset):
         """Refuse a split file that does not fit the folder."""
         choice = {k: v for k, v in self._choice().items() if k in stored}
         check_record(self.split_file, stored, choice)
-        if not all(stored.get(part) for part in drawn):
-            raise ValueError(
-                f"split_file '{self.split_file}' must list images under "
-                f'{", ".join(drawn)}.'
-            )
-        listed = [name for part in drawn for name in stored[part]]
-        lost = sorted(set(listed) - set(names))
-        new = sorted(set(names) - set(listed))
-        twice = sorted(
-            name for name, count in Counter(listed).items() if count > 1
-        )
-        faults = [
-            f'{what}: {list_names(some, 3)}'
-            for what, some in (
-                ('listed but not in the folder', lost),
-                ('in the folder but not listed', new),
-                ('listed twice', twice),
-            )
-            if some
-        ]
-        if faults:
-            raise ValueError(
-                f"split_file '{self.split_file}' does not match "
-                f"'{self.data_root}': {'; '.join(faults)}. Restore the "
-                'images, or delete the file to split anew.'
-            )
+        check_listed(self.split_file, stored, names, drawn, self.data_root)
