@@ -49,13 +49,15 @@ class ImageFolder(CustomDataset):
             parts that are drawn, in proportion.
         seed (int): Seed of the split. Defaults to 0.
         split_file (str, optional): JSON file with the names of the images in
-            each drawn part. Written if it does not exist, else read; a file
-            made by hand needs ``train``, ``val`` and ``test`` alone.
+            each drawn part. The training part writes it if it does not exist;
+            a file made by hand needs ``train``, ``val`` and ``test`` alone.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``, such as
             ``pipeline`` and ``extensions``.
 
     Raises:
-        FileNotFoundError: If the folder or that of the split is missing.
+        FileNotFoundError: If the folder is missing, or ``split_file`` for
+            another part than that of training: drawn anew, it could hold
+            images that were trained on.
         ValueError: If there are no two classes, a class or a part is empty,
             a class is too small, folders of parts have other names, or
             ``split_file`` does not match the folder.
@@ -89,6 +91,9 @@ class ImageFolder(CustomDataset):
                 f"data_root '{root}' does not exist or is no folder."
             )
         super().__init__(data_root=str(root), extensions=extensions, **kwargs)
+        if not self._fully_initialized and self.CLASSES is None:
+            # Who asks for the classes alone must not have a split written.
+            self._set_classes(root / part_folders(root).get('train', ''))
 
     def _find_samples(self) -> list[Sample]:
         root = Path(self.data_root)
@@ -192,6 +197,7 @@ class ImageFolder(CustomDataset):
         names = [Path(name).as_posix() for name, _ in pool]
         stored = read_record(self.split_file) if self.split_file else None
         if stored is None:
+            self._check_may_draw()
             stored = self._new_split(pool, drawn)
             if self.split_file:
                 write_record(self.split_file, stored)
@@ -200,6 +206,16 @@ class ImageFolder(CustomDataset):
         self.record = stored
         label_of = dict(zip(names, (label for _, label in pool), strict=True))
         return [(name, label_of[name]) for name in stored[self.split]]
+
+    def _check_may_draw(self) -> None:
+        """Refuse a part whose split was written down and is gone."""
+        if self.split_file and self.split != 'train':
+            raise FileNotFoundError(
+                f"split_file '{self.split_file}' does not exist, and the "
+                f'{self.split} images are not drawn anew, as some may have '
+                'been trained on: give the file that training wrote, or no '
+                'split_file where nothing was trained.'
+            )
 
     def _new_split(self, pool: list[Sample], drawn: list[str]) -> dict:
         folders = list(self.folder_to_idx)  # by label

@@ -99,6 +99,42 @@ def test_split_file_is_written_and_read(tiny_image_folder, tmp_path) -> None:
     assert split(root, split_file=str(path), seed=7) == by_hand
 
 
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_only_training_draws_a_split(tiny_image_folder, tmp_path, part):
+    root = tiny_image_folder(per_class=10)
+    path = tmp_path / 'gone' / 'split.json'
+    data = ImageFolder(str(root), split_file=str(path), lazy_init=True)
+    assert data.CLASSES == ('class 0', 'class 1', 'class 2')
+    with pytest.raises(FileNotFoundError, match=f'the {part} images are not'):
+        ImageFolder(str(root), part, split_file=str(path))
+    assert not path.parent.exists()
+    data.full_init()
+    assert ImageFolder(str(root), part, split_file=str(path)).record
+    # What has a folder of its own needs no file.
+    root = tiny_image_folder(splits=PARTS, name='parts')
+    assert len(ImageFolder(str(root), part, split_file='none.json'))
+
+
+def test_a_run_writes_its_split(tiny_runner, tiny_image_folder, tmp_path):
+    path = tmp_path / 'split.json'
+    root = tiny_image_folder(size=64, per_class=10)
+    options = {
+        f'{part}_dataloader__dataset__{key}': value
+        for part in PARTS
+        for key, value in dict(
+            data_root=str(root), split_file=str(path)
+        ).items()
+    }
+    tests = tiny_runner(**options)
+    with pytest.raises(FileNotFoundError, match='the test images are not'):
+        tests.test()
+    assert not path.exists()
+    runner = tiny_runner(**options, train_cfg__max_epochs=1)
+    runner.train()
+    stored = json.loads(path.read_text())
+    assert len(runner.test_dataloader.dataset) == len(stored['test']) == 6
+
+
 def test_split_file_of_something_else(tiny_image_folder, tmp_path) -> None:
     root = tiny_image_folder(per_class=10)
     path = str(tmp_path / 'split.json')
