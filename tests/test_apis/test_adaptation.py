@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import torch
 from filelock import FileLock
 from mmengine.logging import MMLogger
 from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -173,10 +175,9 @@ def test_again_there_is_nothing_to_do(finished, tmp_path, monkeypatch):
         adapt(folder, copy)
 
 
-def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
-    small['epochs'] = 2
-    whole = adapt(folder, tmp_path / 'whole', **small)
-    out = tmp_path / 'out'
+@contextmanager
+def cut_after_an_epoch(monkeypatch):
+    """A training that is killed once a checkpoint is written."""
     save = SafeCheckpointHook.after_train_epoch
 
     def cut(self, runner):
@@ -185,8 +186,16 @@ def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(SafeCheckpointHook, 'after_train_epoch', cut)
-        with pytest.raises(KeyboardInterrupt):
-            adapt(folder, out, **small)
+        yield
+
+
+def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
+    small['epochs'] = 2
+    whole = adapt(folder, tmp_path / 'whole', **small)
+    out = tmp_path / 'out'
+    cut = cut_after_an_epoch(monkeypatch)
+    with cut, pytest.raises(KeyboardInterrupt):
+        adapt(folder, out, **small)
     assert not (out / 'metrics.json').exists()
     new = folder / 'class_0/new.png'
     shutil.copy(folder / 'class_0/000.png', new)
@@ -204,6 +213,49 @@ def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
     assert result.metrics == whole.metrics
     for key, value in trained(whole.out).items():
         torch.testing.assert_close(trained(out)[key], value)
+
+
+@pytest.mark.parametrize('old_is_there', [False, True])
+def test_goes_on_where_it_was_moved_to(
+    folder, small, tmp_path, monkeypatch, old_is_there
+):
+    small['epochs'] = 2
+    whole = adapt(folder, tmp_path / 'whole', **small)
+    first, out = tmp_path / 'first', tmp_path / "Tom's ({2})"
+    cut = cut_after_an_epoch(monkeypatch)
+    with cut, pytest.raises(KeyboardInterrupt):
+        adapt(folder, first, **small)
+    shutil.copytree(first, out)
+    if not old_is_there:
+        shutil.rmtree(first)
+    files = times(first)
+    result = adapt(folder, out)
+    assert times(first) == files
+    assert first.exists() == old_is_there
+    assert result.metrics == whole.metrics
+    for key, value in trained(whole.out).items():
+        torch.testing.assert_close(trained(out)[key], value)
+
+
+def test_loading_processes_are_those_of_the_call(
+    folder, small, tmp_path, monkeypatch
+):
+    used = []
+    build = Runner.build_dataloader
+
+    def note(loader, **kwargs):
+        used.append(loader['num_workers'])
+        return build(dict(loader, num_workers=0), **kwargs)
+
+    monkeypatch.setattr(Runner, 'build_dataloader', staticmethod(note))
+    small['workers'] = 1
+    cut = cut_after_an_epoch(monkeypatch)
+    with cut, pytest.raises(KeyboardInterrupt):
+        adapt(folder, tmp_path / 'out', **small)
+    assert set(used) == {1}
+    used.clear()
+    adapt(folder, tmp_path / 'out', workers=3)
+    assert set(used) == {3}
 
 
 def test_two_at_work_in_one_folder(folder, small, tmp_path):

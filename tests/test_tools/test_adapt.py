@@ -33,21 +33,31 @@ def test_adapt_then_test(
     assert f"test.py '{out}/config.py' '{out}/checkpoint.pth'" in said
     assert 'of 2 test images' in said
     metrics = json.loads((out / 'metrics.json').read_text())
-    call_tool(
-        'test.py',
-        out / 'config.py',
-        out / 'checkpoint.pth',
-        '--work-dir',
-        tmp_path / 'test',
-        '--out',
-        tmp_path / 'again.json',
-    )
-    again = json.loads((tmp_path / 'again.json').read_text())
-    assert again['accuracy/top1'] == metrics['accuracy/top1']
+
+    def test(out):
+        call_tool(
+            'test.py',
+            out / 'config.py',
+            out / 'checkpoint.pth',
+            '--work-dir',
+            tmp_path / 'test',
+            '--out',
+            tmp_path / 'again.json',
+        )
+        return json.loads((tmp_path / 'again.json').read_text())
+
+    assert test(out)['accuracy/top1'] == metrics['accuracy/top1']
     call_tool('adapt.py', folder, '--resume')
     said = capsys.readouterr().out
     assert 'nothing to do' in said
     assert f'Report:        {out}/report.html' in said
+    moved = out.rename(tmp_path / 'moved')
+    assert test(moved)['accuracy/top1'] == metrics['accuracy/top1']
+    (moved / 'splits.json').unlink()
+    with pytest.raises(SystemExit, match='error: .*moved/splits.json. does n'):
+        test(moved)
+    assert not (moved / 'splits.json').exists()
+    assert not out.exists()
 
 
 def test_bad_input_ends_in_one_line(

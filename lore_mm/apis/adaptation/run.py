@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from lore_mm.engine.files import replace_when_done
@@ -19,7 +20,7 @@ from .config import make_config, read_config, write_config
 from .hardware import Hardware, find_hardware, make_plan
 from .images import FolderFacts, check_images, check_out, default_out
 from .reporting import describe_knowledge, write_results
-from .result import CHECKPOINT, CLASSES, CONFIG, LOCK, Adaptation
+from .result import CHECKPOINT, CLASSES, CONFIG, LOCK, SPLITS, Adaptation
 from .scoring import linear_probe, score
 from .settings import (
     Settings,
@@ -72,7 +73,7 @@ def adapt(
         epochs (int, optional): Passes over the training images.
         amp (bool, optional): Mixed precision in training.
         seed (int, optional): Of the split and of training. Defaults to 0.
-        workers (int, optional): Processes that load images.
+        workers (int, optional): Processes that load images, in this call.
         resume (bool): Refuse to begin anew. Defaults to False.
 
     Returns:
@@ -140,7 +141,7 @@ def _work(
     """All steps that are not done yet."""
     settings, state, before = stored or (None, 'started', 0.0)
     seed = given.get('seed', 0) if settings is None else settings.seed
-    split_file = out / 'splits.json'
+    split_file = out / SPLITS
     facts = check_images(
         folder,
         seed,
@@ -153,20 +154,21 @@ def _work(
     else:
         box = build_black_box(settings.black_box)
         print_log(f'Going on in {out}: {state}.', logger='current')
-    if workers is None:
-        workers = make_plan(hardware, number).workers
+    planned = make_plan(hardware, number).workers
+    planned = planned if workers is None else workers
 
     def seconds() -> float:
         return before + time.monotonic() - start
 
     with _alone(out):
-        _begin(out, settings, box, facts, workers, state, before)
+        _begin(out, settings, box, facts, planned, state, before)
         _say(settings, facts, hardware, out)
         if state == 'started':
-            train(out / CONFIG)
+            train(out / CONFIG, workers)
             keep_best(out / 'train', out / CHECKPOINT)
             write_state(out, settings, 'trained', seconds())
-        _finish(out, settings, facts, hardware, seconds())
+        cfg = read_config(out / CONFIG, workers)
+        _finish(out, settings, facts, hardware, cfg, seconds())
         write_state(out, settings, 'finished', seconds())
     return Adaptation.read(out)
 
@@ -208,7 +210,6 @@ def _begin(
             box,
             facts.classes,
             facts.total('train'),
-            out,
             workers,
         )
         write_config(cfg, out / CONFIG)
@@ -219,10 +220,10 @@ def _finish(
     settings: Settings,
     facts: FolderFacts,
     hardware: Hardware,
+    cfg: Config,
     seconds: float,
 ) -> None:
     """Test, and write the results."""
-    cfg = read_config(out / CONFIG)
     model = init_model(cfg, out / CHECKPOINT, hardware.device)
     print_log(f'Testing on {facts.total("test")} images.', logger='current')
     lore = score(cfg, model)

@@ -36,9 +36,15 @@ def _is_progress(record: logging.LogRecord) -> bool:
     return '\n' not in text and not text.startswith('Exp name')
 
 
-def train(config: Path) -> None:
-    """Train a config, or go on where it stopped."""
-    cfg = read_config(config)
+def train(config: Path, workers: int | None = None) -> None:
+    """Train a config, or go on where it stopped.
+
+    Args:
+        config (Path): Config of an adaptation.
+        workers (int, optional): Processes that load images, in the place of
+            those of the config.
+    """
+    cfg = read_config(config, workers)
     # mmengine shares logs and counters between runs of one name.
     cfg.experiment_name = f'{config.parent.name}_{uuid.uuid4().hex[:8]}'
     args = argparse.Namespace(
