@@ -15,12 +15,14 @@ from .loading import IMAGE_SUFFIXES, is_hidden
 from .records import check_record, read_record, write_record
 from .sampling import PARTS, check_part, check_seed
 from .split_folders import (
+    check_folders,
     check_inner_parts,
     class_folders,
     list_names,
     part_folders,
 )
 
+ALL = 'all'  # in the place of a part: no split
 Sample = tuple[str, int]  # path below data_root, label
 
 
@@ -44,13 +46,17 @@ class ImageFolder(CustomDataset):
 
     Args:
         data_root (str): The folder.
-        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        split (str): ``'train'``, ``'val'`` or ``'test'``; or ``'all'``, every
+            image, to test a trained model on another folder.
         split_ratio (Sequence[float]): Shares of train, val and test; of the
             parts that are drawn, in proportion.
         seed (int): Seed of the split. Defaults to 0.
         split_file (str, optional): JSON file with the names of the images in
             each drawn part. The training part writes it if it does not exist;
             a file made by hand needs ``train``, ``val`` and ``test`` alone.
+        folders (Sequence[str], optional): Names of the class folders by
+            label. Defaults to None: those that are found, sorted. With names,
+            other folders are refused; with ``'all'`` some may be missing.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``, such as
             ``pipeline`` and ``extensions``.
 
@@ -59,8 +65,8 @@ class ImageFolder(CustomDataset):
             another part than that of training: drawn anew, it could hold
             images that were trained on.
         ValueError: If there are no two classes, a class or a part is empty,
-            a class is too small, folders of parts have other names, or
-            ``split_file`` does not match the folder.
+            a class is too small, folders of parts or classes have other
+            names, or ``split_file`` does not match the folder.
     """
 
     def __init__(
@@ -70,13 +76,15 @@ class ImageFolder(CustomDataset):
         split_ratio: Sequence[float] = (0.7, 0.1, 0.2),
         seed: int = 0,
         split_file: str | None = None,
+        folders: Sequence[str] | None = None,
         extensions: Sequence[str] = IMAGE_SUFFIXES,
         **kwargs,
     ) -> None:
-        self.split = check_part(split)
+        self.split = check_part(split, (*PARTS, ALL))
         self.split_ratio = check_ratio(split_ratio)
         self.seed = check_seed(seed)
         self.split_file = split_file
+        self.folders = folders
         self.record: dict | None = None
         self.left_out: list[str] = []
         wrong = {'ann_file', 'data_prefix', 'with_label'} & kwargs.keys()
@@ -99,10 +107,13 @@ class ImageFolder(CustomDataset):
         root = Path(self.data_root)
         own = part_folders(root)
         others = sorted(set(class_folders(root)) - set(own.values()))
-        if own and others and self.split == 'train':
+        if own and others and self.split in ('train', ALL):
             others = list_names(others)
             self._warn(f"'{root}' has train/; not used: {others}")
         self._set_classes(root / own.get('train', ''))
+        if self.split == ALL:
+            parts = map(self._scan, own.values() or [''])
+            return [sample for part in parts for sample in part]
         if self.split != 'train' and self.split in own:
             return self._scan(own[self.split])
         pool = self._scan(own.get('train', ''))
@@ -115,7 +126,10 @@ class ImageFolder(CustomDataset):
 
     def _set_classes(self, folder: Path) -> None:
         folders = class_folders(folder)
-        if len(folders) < 2:
+        if self.folders is not None:
+            check_folders(folder, folders, self.folders, self.split == ALL)
+            folders = self.folders
+        elif len(folders) < 2:
             found = f'only {folders[0]!r}' if folders else 'none'
             hint = ''
             if folders and len(class_folders(folder / folders[0])) > 1:
@@ -153,8 +167,9 @@ class ImageFolder(CustomDataset):
         filled = {label for _, label in samples}
         empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
         self._check_empty(part, empty)
-        self.left_out = [str(Path(part, name)) for name in skipped]
-        if skipped and (self.split == 'train' or part not in ('', 'train')):
+        self.left_out += [str(Path(part, name)) for name in skipped]
+        told = self.split in ('train', ALL) or part not in ('', 'train')
+        if skipped and told:
             self._warn(
                 f"{len(skipped)} files in '{folder}' are no images and were "
                 f'left out: {list_names(skipped, 10)}'
@@ -177,11 +192,12 @@ class ImageFolder(CustomDataset):
         if not empty:
             return
         folder = Path(self.data_root, part)
-        given = part not in ('', 'train')
+        given = part not in ('', 'train') or self.split == ALL
         if given and len(empty) == len(self.folder_to_idx):
+            drawn = f' to have {self.split} drawn from train/'
             raise ValueError(
                 f"'{folder}' holds no image in a class folder: add some, or "
-                f'remove the folder to have {self.split} drawn from train/.'
+                f'remove the folder{"" if self.split == ALL else drawn}.'
             )
         suffixes = ' '.join(sorted(self.extensions))
         message = (
