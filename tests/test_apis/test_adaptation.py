@@ -202,6 +202,16 @@ def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r'not listed: class_0/new\.png'):
         adapt(folder, out)
     new.unlink()
+    files = times(out)
+    (folder / 'class_0').rename(folder / 'other')
+    with pytest.raises(ValueError, match='unknown: other; missing: class_0'):
+        adapt(folder, out)
+    (folder / 'other').rename(folder / 'class_0')
+    (out / 'splits.json').rename(tmp_path / 'splits.json')
+    with pytest.raises(ValueError, match=r'splits\.json is gone: another'):
+        adapt(folder, out)
+    (tmp_path / 'splits.json').rename(out / 'splits.json')
+    assert times(out) == files
     with monkeypatch.context() as patch:
         patch.setattr(run, 'score', None)  # cut off again, after training
         with pytest.raises(TypeError):

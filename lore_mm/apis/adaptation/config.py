@@ -2,7 +2,6 @@
 
 import re
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
 from pprint import pformat
 
@@ -15,6 +14,7 @@ from lore_mm.engine.launch import finish_config
 from lore_mm.models.black_boxes import BlackBox
 from lore_mm.utils import find_config
 
+from .images import FolderFacts
 from .result import SPLITS
 from .settings import Settings
 
@@ -33,8 +33,7 @@ _AMP_GPU, _AMP_CPU = 'AmpOptimWrapper', 'lore_mm.BFloat16OptimWrapper'
 def make_config(
     settings: Settings,
     black_box: BlackBox,
-    classes: Sequence[str],
-    number: int,
+    facts: FolderFacts,
     workers: int,
 ) -> Config:
     """LORE `extended` on a Black Box and a folder of images.
@@ -47,8 +46,7 @@ def make_config(
     Args:
         settings (Settings): What was chosen.
         black_box (BlackBox): The frozen ViT, for its widths and statistics.
-        classes (Sequence[str]): Names by label.
-        number (int): Images to train on.
+        facts (FolderFacts): What the folder holds.
         workers (int): Processes that load images.
 
     Returns:
@@ -57,7 +55,7 @@ def make_config(
     base = Config.fromfile(find_config(_LEAF))
     factor = settings.img_size / base.img_size
     cfg = Config(without_helpers(base.to_dict()))
-    num_classes = len(classes)
+    num_classes = len(facts.classes)
     cfg.work_dir = f'{_HERE}/train'
     cfg.randomness = dict(seed=settings.seed, deterministic=False)
     cfg.data_preprocessor = dict(
@@ -75,10 +73,11 @@ def make_config(
             data_root=settings.folder,
             seed=settings.seed,
             split_file=f'{_HERE}/{SPLITS}',
-            metainfo=dict(classes=list(classes)),
+            folders=list(facts.folders),
+            metainfo=dict(classes=list(facts.classes)),
         )
         _scale(loader.dataset.pipeline, factor)
-    steps = -(-number // settings.batch_size)
+    steps = -(-facts.total('train') // settings.batch_size)
     cfg.default_hooks.logger.interval = min(_LOG_STEPS, steps)
     cfg.train_cfg.max_epochs = settings.epochs
     optimizer = cfg.optim_wrapper.optimizer

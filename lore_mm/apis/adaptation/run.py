@@ -141,13 +141,8 @@ def _work(
     """All steps that are not done yet."""
     settings, state, before = stored or (None, 'started', 0.0)
     seed = given.get('seed', 0) if settings is None else settings.seed
-    split_file = out / SPLITS
-    facts = check_images(
-        folder,
-        seed,
-        split_file if split_file.is_file() else None,
-        hardware.cores if workers is None else workers,
-    )
+    threads = hardware.cores if workers is None else workers
+    facts = _look_at(folder, out, seed, threads)
     number = facts.total('train')
     if settings is None:
         settings, box = choose_settings(folder, number, hardware, given)
@@ -171,6 +166,29 @@ def _work(
         _finish(out, settings, facts, hardware, cfg, seconds())
         write_state(out, settings, 'finished', seconds())
     return Adaptation.read(out)
+
+
+def _look_at(folder: Path, out: Path, seed: int, threads: int) -> FolderFacts:
+    """Check the images: those that ``out`` was begun with, if it was."""
+    split_file, known = out / SPLITS, None
+    if (out / CONFIG).is_file():
+        dataset = read_config(out / CONFIG).train_dataloader.dataset
+        known = dataset.get('folders')
+    facts = check_images(
+        folder,
+        seed,
+        split_file if split_file.is_file() else None,
+        threads,
+        known,
+    )
+    trained = any((out / 'train').glob('*.pth'))
+    if trained and facts.drawn and not split_file.is_file():
+        raise ValueError(
+            f"out '{out}' has checkpoints but its {SPLITS} is gone: another "
+            'split could test on images that were trained on. Restore the '
+            'file, or name another out to start anew.'
+        )
+    return facts
 
 
 @contextmanager
@@ -205,13 +223,7 @@ def _begin(
     with replace_when_done(out / CLASSES) as temp:
         temp.write_text('\n'.join(facts.classes) + '\n', 'utf-8')
     if not (out / CONFIG).is_file():
-        cfg = make_config(
-            settings,
-            box,
-            facts.classes,
-            facts.total('train'),
-            workers,
-        )
+        cfg = make_config(settings, box, facts, workers)
         write_config(cfg, out / CONFIG)
 
 
