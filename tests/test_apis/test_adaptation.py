@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -223,6 +224,29 @@ def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
     assert result.metrics == whole.metrics
     for key, value in trained(whole.out).items():
         torch.testing.assert_close(trained(out)[key], value)
+
+
+def test_time_of_all_starts(folder, small, tmp_path, monkeypatch):
+    small['epochs'] = 2
+    out, now = tmp_path / 'out', [0.0]
+    clock = SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(run, 'time', clock)
+    save, cut_in = SafeCheckpointHook.after_train_epoch, [1]
+
+    def take_a_minute(self, runner):
+        now[0] += 60
+        if runner.epoch in cut_in:
+            raise KeyboardInterrupt
+        save(self, runner)
+
+    monkeypatch.setattr(SafeCheckpointHook, 'after_train_epoch', take_a_minute)
+    with pytest.raises(KeyboardInterrupt):
+        adapt(folder, out, **small)
+    assert json.loads((out / 'adaptation.json').read_text())['seconds'] == 60
+    cut_in.clear()  # its second minute is lost, and spent again
+    page = adapt(folder, out).report.read_text('utf-8')
+    assert '2.0 minutes' in page
+    assert json.loads((out / 'adaptation.json').read_text())['seconds'] == 120
 
 
 @pytest.mark.parametrize('old_is_there', [False, True])

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -155,16 +156,19 @@ def _work(
     def seconds() -> float:
         return before + time.monotonic() - start
 
+    def note(state: str) -> None:
+        write_state(out, settings, state, seconds())
+
     with _alone(out):
         _begin(out, settings, box, facts, planned, state, before)
         _say(settings, facts, hardware, out)
         if state == 'started':
-            train(out / CONFIG, workers)
+            train(out / CONFIG, workers, partial(note, 'started'))
             keep_best(out / 'train', out / CHECKPOINT)
-            write_state(out, settings, 'trained', seconds())
+            note('trained')
         cfg = read_config(out / CONFIG, workers)
         _finish(out, settings, facts, hardware, cfg, seconds())
-        write_state(out, settings, 'finished', seconds())
+        note('finished')
     return Adaptation.read(out)
 
 

@@ -4,10 +4,13 @@ import argparse
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
+from mmengine.runner import Runner
 
 from lore_mm.engine.files import replace_when_done, safe_load_checkpoint
 from lore_mm.engine.launch import apply_train_args
@@ -36,13 +39,28 @@ def _is_progress(record: logging.LogRecord) -> bool:
     return '\n' not in text and not text.startswith('Exp name')
 
 
-def train(config: Path, workers: int | None = None) -> None:
+class _AfterEpoch(Hook):
+    """Call a function after each epoch, once its checkpoint is written."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call = call
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self.call()
+
+
+def train(
+    config: Path, workers: int | None, after_epoch: Callable[[], None]
+) -> None:
     """Train a config, or go on where it stopped.
 
     Args:
         config (Path): Config of an adaptation.
         workers (int, optional): Processes that load images, in the place of
             those of the config.
+        after_epoch (Callable): Called when an epoch is trained and saved.
     """
     cfg = read_config(config, workers)
     # mmengine shares logs and counters between runs of one name.
@@ -59,7 +77,9 @@ def train(config: Path, workers: int | None = None) -> None:
     )
     cfg.launcher = 'none'
     apply_train_args(cfg, args)
-    _ConciseRunner.from_cfg(cfg).train()
+    runner = _ConciseRunner.from_cfg(cfg)
+    runner.register_hook(_AfterEpoch(after_epoch))
+    runner.train()
 
 
 def keep_best(work_dir: Path, target: Path) -> int | None:
