@@ -11,7 +11,8 @@ from safetensors.torch import save_file
 from lore_mm.apis.adaptation import black_box, settings
 from lore_mm.apis.adaptation.hardware import Hardware, find_hardware, make_plan
 from lore_mm.apis.adaptation.scoring import Predictions, interval
-from lore_mm.apis.adaptation.training import read_curves
+from lore_mm.apis.adaptation.training import keep_best, read_curves
+from lore_mm.engine.files import CheckpointError
 
 CPU = Hardware('cpu', 'CPU', None, 4)
 SMALL_GPU = Hardware('cuda', 'GPU', 3.5, 8)
@@ -212,3 +213,24 @@ def test_curves_of_a_resumed_training(tmp_path):
         loss=[(1.0, 3.0), (2.0, 2.5)], accuracy=[(1, 10.0), (2, 20.0)]
     )
     assert read_curves(tmp_path / 'none') == dict(loss=[], accuracy=[])
+
+
+def test_best_checkpoint_on_a_full_disk(tmp_path):
+    resource = pytest.importorskip('resource')
+    target = tmp_path / 'checkpoint.pth'
+    content = dict(state_dict=dict(weight=torch.zeros(10**6)), optimizer={})
+    torch.save(content, tmp_path / 'best_epoch_1.pth')
+    target.write_text('before')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, hard))
+    try:
+        with pytest.raises(
+            CheckpointError, match=r'pth \(File too large\); t'
+        ):
+            keep_best(tmp_path, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert target.read_text() == 'before'
+    assert len(list(tmp_path.iterdir())) == 2
+    keep_best(tmp_path, target)
+    assert set(torch.load(target, weights_only=True)) == {'state_dict'}

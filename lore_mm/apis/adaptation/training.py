@@ -1,6 +1,7 @@
 """Train, and keep what was best on the validation images."""
 
 import argparse
+import io
 import json
 import logging
 import uuid
@@ -12,7 +13,11 @@ from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
 from mmengine.runner import Runner
 
-from lore_mm.engine.files import replace_when_done, safe_load_checkpoint
+from lore_mm.engine.files import (
+    CheckpointError,
+    replace_when_done,
+    safe_load_checkpoint,
+)
 from lore_mm.engine.launch import apply_train_args
 from lore_mm.engine.runner import LORERunner
 from lore_mm.engine.tool_process import best_checkpoint
@@ -87,13 +92,26 @@ def keep_best(work_dir: Path, target: Path) -> int | None:
 
     Returns:
         int | None: Its epoch.
+
+    Raises:
+        CheckpointError: The disk is full; what was at ``target`` stays.
     """
     best = best_checkpoint(work_dir)
     content = safe_load_checkpoint(best)
     for key in _TRAINING_ONLY:
         content.pop(key, None)
-    with replace_when_done(target) as temp:
-        torch.save(content, temp)
+    # Into memory first: at a full disk torch's own writer raises a
+    # RuntimeError that does not tell why.
+    file = io.BytesIO()
+    torch.save(content, file)
+    try:
+        with replace_when_done(target) as temp:
+            temp.write_bytes(file.getbuffer())
+    except OSError as error:
+        raise CheckpointError(
+            f'cannot save {target} ({error.strerror}); the training is whole '
+            f'in {work_dir}: make room and start again, it goes on from there.'
+        ) from error
     print_log(f'Kept {best.name} as {target}', logger='current')
     return content.get('meta', {}).get('epoch')
 
