@@ -1,5 +1,6 @@
 """What inferencers take as images: files, folders, pixels, PIL images."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -109,6 +110,28 @@ def read_rgb(image: ImageInput, name: str = 'the image') -> np.ndarray:
     except FAULTS as error:
         name = image_path(image) or name
         raise ValueError(f"image '{name}' cannot be read: {error}.") from error
+
+
+def read_thumbnails(
+    paths: Sequence[str | Path], side: int
+) -> dict[str | Path, np.ndarray]:
+    """Small RGB pictures (h, w, 3), uint8, of image files.
+
+    Args:
+        paths (Sequence[str | Path]): The files. One that cannot be read is
+            left out with a warning.
+        side (int): Longest side in pixels.
+    """
+    found = {}
+    for path in paths:
+        try:
+            picture = Image.fromarray(read_rgb(path))
+        except (ValueError, OSError) as error:
+            warnings.warn(f'{error} It is left out.', stacklevel=2)
+            continue
+        picture.thumbnail((side, side))
+        found[path] = np.asarray(picture)
+    return found
 
 
 def _is_gray_or_rgba(pixels: np.ndarray) -> bool:
