@@ -11,12 +11,9 @@ import argparse
 import os
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from lore_mm.apis import ImageExplorer
 from lore_mm.apis.image_attention import ImageAttention
-from lore_mm.apis.images import list_images, read_rgb
+from lore_mm.apis.images import list_images, read_thumbnails
 from lore_mm.engine.failures import run_main
 from lore_mm.engine.options import OptionAction
 
@@ -201,15 +198,12 @@ class Page:
         return blocks
 
     def _gallery(self) -> gr.Gallery | None:
-        if not self.examples:
+        shown = read_thumbnails(self.examples, THUMBNAIL)
+        self.examples = list(shown)  # clicks count what is shown
+        if not shown:
             return None
-        thumbnails = []
-        for path in self.examples:
-            picture = Image.fromarray(read_rgb(path))
-            picture.thumbnail((THUMBNAIL, THUMBNAIL))
-            thumbnails.append(np.asarray(picture))
         return gr.Gallery(
-            thumbnails,
+            list(shown.values()),
             label='Examples',
             elem_id='examples',
             columns=6,

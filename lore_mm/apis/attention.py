@@ -11,6 +11,7 @@ from lore_mm.engine.config_keys import ConfigError
 from lore_mm.engine.files import check_work_dir
 from lore_mm.models.backbones import LOREViT, PromptedViT
 from lore_mm.models.backbones.attention import attention_of_blocks
+from lore_mm.models.retrievers import MixedSizePreprocessor
 from lore_mm.visualization.attention_row import draw_map_rows
 
 from .attention_maps import AttentionMaps, map_row, output_names, save_maps
@@ -42,7 +43,7 @@ class AttentionVisualizer:
     Raises:
         FileNotFoundError, CheckpointError: See :func:`init_model`.
         ConfigError: The backbone is neither a ``LOREViT`` nor a
-            ``PromptedViT``.
+            ``PromptedViT``, or the config is one of retrieval.
 
     Examples:
         >>> visualize = AttentionVisualizer('work_dirs/vit-s_cub')
@@ -67,6 +68,12 @@ class AttentionVisualizer:
             raise ConfigError(
                 'attention maps need a model whose backbone is a LOREViT or '
                 f'a PromptedViT, got {type(backbone).__name__}.'
+            )
+        if isinstance(model.data_preprocessor, MixedSizePreprocessor):
+            raise ConfigError(
+                'attention maps need a data_preprocessor that makes a batch '
+                'of images, got MixedSizePreprocessor, that of retrieval; '
+                'take the config of a classifier, with the same checkpoint.'
             )
         self.model = model.eval()
         self.pipeline = PixelPipeline(model.cfg)
@@ -98,8 +105,8 @@ class AttentionVisualizer:
 
         Raises:
             FileNotFoundError: The file does not exist.
-            ValueError: The image cannot be read, or an argument is out of its
-                range.
+            ValueError: The image cannot be read, an argument is out of its
+                range, or a block is no standard pre-norm block.
         """
         return self.read(image, label).maps(layer, head, query, rollout, label)
 
@@ -116,7 +123,8 @@ class AttentionVisualizer:
 
         Raises:
             FileNotFoundError: The file does not exist.
-            ValueError: The image cannot be read, or there is no such class.
+            ValueError: The image cannot be read, or a block is no standard
+                pre-norm block.
         """
         pixels, inputs = self.prepare(image)
         backbone = self.model.backbone
@@ -141,6 +149,8 @@ class AttentionVisualizer:
     def prepare(self, image: ImageInput) -> tuple[np.ndarray, Tensor]:
         """Pixels as the ViT sees them (H, W, 3), and normalised (1, 3, H, W).
 
+        Where the data preprocessor pads an image, so are the pixels.
+
         Raises:
             FileNotFoundError, ValueError: The image cannot be read.
         """
@@ -149,6 +159,8 @@ class AttentionVisualizer:
         inputs = self.model.data_preprocessor(
             dict(inputs=[pixels], data_samples=[batch['data_samples']]), False
         )['inputs']
+        if inputs.shape[-2:] != pixels.shape[-2:]:
+            pixels = _denormalised(inputs[0], self.model.data_preprocessor)
         return pixels.permute(1, 2, 0).contiguous().cpu().numpy(), inputs
 
     def draw(self, maps: AttentionMaps, height: int = 224) -> np.ndarray:
@@ -194,6 +206,13 @@ class AttentionVisualizer:
         if label is not None or not hasattr(head, 'predict'):
             return label
         return int(head(self.model.extract_feat(inputs))[0].argmax())
+
+
+def _denormalised(img: Tensor, preprocessor: torch.nn.Module) -> Tensor:
+    """Pixels (3, H, W), uint8, of a normalised image."""
+    pixels = img * getattr(preprocessor, 'std', 1.0)
+    pixels = pixels + getattr(preprocessor, 'mean', 0.0)
+    return pixels.round().clamp(0, 255).to(torch.uint8)
 
 
 def kla_weights(model: BaseModel, inputs: Tensor) -> Tensor | None:

@@ -20,6 +20,7 @@ from lore_mm.visualization.picture_file import picture_format, save_picture
 
 from .images import PixelPipeline, read_rgb
 from .model import build_model, read_sources, without_white_box
+from .model_kind import check_kind
 
 
 @dataclass
@@ -84,11 +85,7 @@ class CorrespondenceInferencer:
         if cfg_options:
             merge_options(cfg, cfg_options)
         self.model = build_model(cfg, loaded, device)
-        if not isinstance(self.model, KeypointMatcher):
-            raise ValueError(
-                f'the model of the config must be a KeypointMatcher, got '
-                f'{type(self.model).__name__}.'
-            )
+        check_kind(self.model, KeypointMatcher, 'correspondence')
         self.pipeline = PixelPipeline(cfg)
 
     def __call__(

@@ -89,10 +89,7 @@ class ImageExplorer:
             text = str(error).replace(str(path), Path(path).name)
             raise ValueError(text) from error
         found = self.classify(pixels, topk=self.topk)[0]
-        try:
-            attention = self.visualize.read(pixels, found['labels'][0])
-        except TypeError as error:
-            raise ValueError(str(error)) from error
+        attention = self.visualize.read(pixels, found['labels'][0])
         scores = zip(found['names'], found['scores'], strict=True)
         return Opened(dict(scores), attention)
 

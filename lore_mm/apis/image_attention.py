@@ -107,6 +107,8 @@ class ImageAttention:
         if label is None:
             return self.label
         number = self.num_classes
+        if number is None and self.kla is not None:
+            number = len(self.kla)
         if number is not None and not 0 <= label < number:
             raise ValueError(
                 f'label must be in [0, {number - 1}], got {label}.'

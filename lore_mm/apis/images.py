@@ -1,5 +1,6 @@
 """What inferencers take as images: files, folders, pixels, PIL images."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -18,15 +19,13 @@ from lore_mm.datasets.loading import (
     to_rgb,
 )
 from lore_mm.engine.config_keys import ConfigError
+from lore_mm.utils import check_rgb
 
 from .model import default_scope
 
 Images = str | Path | Sequence[str | Path]
 ImageInput = str | Path | np.ndarray | Image.Image
 ImageInputs = ImageInput | Sequence[ImageInput]
-
-# Shapes of pixels that are known to be an image: gray, RGB, RGBA.
-_CHANNELS = (3, 4)
 
 
 def list_images(images: Images) -> list[str]:
@@ -105,8 +104,8 @@ def read_rgb(
         load = LoadRGBImage(min_side=min_side)
         return load(dict(img_path=str(image)))['img']
     if isinstance(image, np.ndarray):
-        _check_pixels(image, name)
-        if image.shape[2:] == (3,):
+        if not _is_gray_or_rgba(image):
+            check_rgb(image, name)
             return image
         image = Image.fromarray(image)
     if not isinstance(image, Image.Image):
@@ -118,15 +117,34 @@ def read_rgb(
         raise ValueError(f"image '{name}' cannot be read: {error}.") from error
 
 
-def _check_pixels(pixels: np.ndarray, name: str) -> None:
+def read_thumbnails(
+    paths: Sequence[str | Path], side: int
+) -> dict[str | Path, np.ndarray]:
+    """Small RGB pictures (h, w, 3), uint8, of image files.
+
+    Args:
+        paths (Sequence[str | Path]): The files. One that cannot be read is
+            left out with a warning.
+        side (int): Longest side in pixels.
+    """
+    found = {}
+    for path in paths:
+        try:
+            picture = Image.fromarray(read_rgb(path))
+        except (ValueError, OSError) as error:
+            warnings.warn(f'{error} It is left out.', stacklevel=2)
+            continue
+        picture.thumbnail((side, side))
+        found[path] = np.asarray(picture)
+    return found
+
+
+def _is_gray_or_rgba(pixels: np.ndarray) -> bool:
+    """Whether pixels are an image of another kind, to be made RGB."""
     kind, shape = pixels.dtype, pixels.shape
-    coloured = len(shape) == 3 and shape[2] in _CHANNELS and kind == np.uint8
+    rgba = shape[2:] == (4,) and kind == np.uint8
     gray = len(shape) == 2 and kind in (np.uint8, np.uint16)
-    if not (coloured or gray) or 0 in shape:
-        raise ValueError(
-            f'{name} must be RGB pixels (H, W, 3) of type uint8, got '
-            f'{kind} {shape}.'
-        )
+    return (rgba or gray) and 0 not in shape
 
 
 def _unknown(value: object) -> str:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from lore_mm.datasets import RetrievalImages
 from lore_mm.models.retrievers import (
     DescriptorStore,
+    ImageRetriever,
     check_descriptors,
     descriptor_key,
     open_descriptors,
@@ -27,6 +28,7 @@ from .model import (
     read_sources,
     without_white_box,
 )
+from .model_kind import check_kind
 
 Truth = Callable[[str, str], bool | None]
 
@@ -46,6 +48,11 @@ class RetrievalInferencer:
             Defaults to None.
         batch_size (int): Defaults to 16.
         num_workers (int): Processes that load images. Defaults to 0.
+
+    Raises:
+        FileNotFoundError: There is no such config.
+        CheckpointError: The checkpoint cannot be read or does not fit.
+        ValueError: The model of the config is no ``ImageRetriever``.
 
     Examples:
         >>> find = RetrievalInferencer('retrieval/vit-s_scenes')
@@ -67,6 +74,7 @@ class RetrievalInferencer:
         if loaded is None:
             without_white_box(self.cfg)
         self.model = build_model(self.cfg, loaded, device)
+        check_kind(self.model, ImageRetriever, 'retrieval')
         dataset = self.cfg.test_dataloader.dataset
         self.pipeline, self.long_side = dataset.pipeline, dataset.long_side
         kept = ('model', 'data_preprocessor')

@@ -21,6 +21,7 @@ from .model import (
     read_sources,
     without_white_box,
 )
+from .model_kind import check_kind
 
 Progress = Callable[[int, int | None], Any]
 _FPS = 24.0  # of a folder of frames
@@ -44,6 +45,7 @@ class VideoSegmentationInferencer:
     Raises:
         FileNotFoundError: There is no such config.
         CheckpointError: The checkpoint cannot be read or does not fit.
+        ValueError: The model of the config is no ``LabelPropagator``.
 
     Examples:
         >>> inferencer = VideoSegmentationInferencer('vos/vit-s_davis2017')
@@ -62,6 +64,7 @@ class VideoSegmentationInferencer:
         if loaded is None:
             without_white_box(cfg)
         self.model: LabelPropagator = build_model(cfg, loaded, device)
+        check_kind(self.model, LabelPropagator, 'vos')
         self.device, self.amp = model_device(self.model), amp
 
     def __call__(
@@ -100,8 +103,8 @@ class VideoSegmentationInferencer:
         Raises:
             FileNotFoundError: The video or the mask does not exist.
             ValueError: The mask holds no object or has another size than the
-                frames, the video has a single frame, or an output cannot be
-                written.
+                frames, a frame is not uint8, the video has a single frame, or
+                an output cannot be written.
         """
         frames, names, own_fps = _open(video)
         total = len(frames) if hasattr(frames, '__len__') else None

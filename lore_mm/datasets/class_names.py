@@ -55,16 +55,28 @@ def checked_names(given: Sequence[str] | None, found: Sequence[str]) -> tuple:
         found (Sequence[str]): Raw names in the data, in label order.
 
     Raises:
-        ValueError: If the two do not have the same length.
+        ValueError: If the two do not have the same length, or the names are
+            those of the data in another order, which would swap classes.
     """
+    readable = readable_names(found)
     if given is None:
-        return readable_names(found)
+        return readable
+    given = tuple(given)
     if len(given) != len(found):
         raise ValueError(
             f'{len(given)} class names were given, but the data has '
             f'{len(found)} classes: {", ".join(found)}.'
         )
-    return tuple(given)
+    for known in (tuple(found), readable):
+        if given != known and sorted(given) == sorted(known):
+            label = next(i for i, name in enumerate(given) if name != known[i])
+            raise ValueError(
+                f'the class names that were given are those of the data in '
+                f'another order: label {label} is {given[label]!r} there and '
+                f'{known[label]!r} in the data. Give them in the order of the '
+                f'data, or leave them out: {", ".join(known)}.'
+            )
+    return given
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from .video_frames import FrameFiles
 
 # What 255 in a mask stands for, by the year of the annotation: the one
 # object (2016), or void, which counts as background (2017).
-_VOID_IDS = {2016: 1, 2017: 0}
+VOID_IDS = {2016: 1, 2017: 0}
 _ANNOTATIONS = ('all', 'first')
 _META_KEYS = ('sequence', 'img_paths', 'ann_paths', 'void_id', 'num_objects')
 
@@ -65,16 +65,16 @@ class DAVISDataset(BaseDataset):
         annotations: str = 'all',
         **kwargs,
     ) -> None:
-        if year not in _VOID_IDS:
+        if year not in VOID_IDS:
             raise ValueError(
-                f'year must be one of {tuple(_VOID_IDS)}, got {year!r}.'
+                f'year must be one of {tuple(VOID_IDS)}, got {year!r}.'
             )
         if annotations not in _ANNOTATIONS:
             raise ValueError(
                 f'annotations must be one of {_ANNOTATIONS}, got '
                 f'{annotations!r}.'
             )
-        self.void_id = _VOID_IDS[year]
+        self.void_id = VOID_IDS[year]
         self.list_file = Path(
             data_root, 'ImageSets', str(year), f'{split}.txt'
         )

@@ -1,8 +1,6 @@
 """Any image folder: one sub-folder per class, no code."""
 
-import math
 import os
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,38 +10,20 @@ from mmpretrain.datasets import CustomDataset
 from lore_mm.registry import DATASETS
 
 from .class_names import checked_names
+from .drawn_split import check_listed, check_ratio, draw_split
 from .loading import IMAGE_SUFFIXES, is_hidden
 from .records import check_record, read_record, write_record
-from .sampling import (
-    PARTS,
-    by_class,
-    check_part,
-    check_seed,
-    part_sizes,
-    seeded_order,
-)
+from .sampling import PARTS, check_part, check_seed
 from .split_folders import (
+    check_folders,
     check_inner_parts,
     class_folders,
     list_names,
     part_folders,
 )
 
+ALL = 'all'  # in the place of a part: no split
 Sample = tuple[str, int]  # path below data_root, label
-
-
-def _check_ratio(split_ratio: Sequence[float]) -> tuple[float, ...]:
-    ratio = tuple(split_ratio)
-    if (
-        len(ratio) != len(PARTS)
-        or min(ratio) <= 0
-        or not math.isclose(math.fsum(ratio), 1, abs_tol=1e-6)
-    ):
-        raise ValueError(
-            'split_ratio must be three positive numbers (train, val, test) '
-            f'that sum to 1, got {split_ratio!r}.'
-        )
-    return ratio
 
 
 @DATASETS.register_module()
@@ -66,21 +46,27 @@ class ImageFolder(CustomDataset):
 
     Args:
         data_root (str): The folder.
-        split (str): ``'train'``, ``'val'`` or ``'test'``.
+        split (str): ``'train'``, ``'val'`` or ``'test'``; or ``'all'``, every
+            image, to test a trained model on another folder.
         split_ratio (Sequence[float]): Shares of train, val and test; of the
             parts that are drawn, in proportion.
         seed (int): Seed of the split. Defaults to 0.
         split_file (str, optional): JSON file with the names of the images in
-            each drawn part. Written if it does not exist, else read; a file
-            made by hand needs ``train``, ``val`` and ``test`` alone.
+            each drawn part. The training part writes it if it does not exist;
+            a file made by hand needs ``train``, ``val`` and ``test`` alone.
+        folders (Sequence[str], optional): Names of the class folders by
+            label. Defaults to None: those that are found, sorted. With names,
+            other folders are refused; with ``'all'`` some may be missing.
         **kwargs: Other arguments of mmpretrain's ``CustomDataset``, such as
             ``pipeline`` and ``extensions``.
 
     Raises:
-        FileNotFoundError: If the folder or that of the split is missing.
+        FileNotFoundError: If the folder is missing, or ``split_file`` for
+            another part than that of training: drawn anew, it could hold
+            images that were trained on.
         ValueError: If there are no two classes, a class or a part is empty,
-            a class is too small, folders of parts have other names, or
-            ``split_file`` does not match the folder.
+            a class is too small, folders of parts or classes have other
+            names, or ``split_file`` does not match the folder.
     """
 
     def __init__(
@@ -90,13 +76,15 @@ class ImageFolder(CustomDataset):
         split_ratio: Sequence[float] = (0.7, 0.1, 0.2),
         seed: int = 0,
         split_file: str | None = None,
+        folders: Sequence[str] | None = None,
         extensions: Sequence[str] = IMAGE_SUFFIXES,
         **kwargs,
     ) -> None:
-        self.split = check_part(split)
-        self.split_ratio = _check_ratio(split_ratio)
+        self.split = check_part(split, (*PARTS, ALL))
+        self.split_ratio = check_ratio(split_ratio)
         self.seed = check_seed(seed)
         self.split_file = split_file
+        self.folders = folders
         self.record: dict | None = None
         self.left_out: list[str] = []
         wrong = {'ann_file', 'data_prefix', 'with_label'} & kwargs.keys()
@@ -111,15 +99,21 @@ class ImageFolder(CustomDataset):
                 f"data_root '{root}' does not exist or is no folder."
             )
         super().__init__(data_root=str(root), extensions=extensions, **kwargs)
+        if not self._fully_initialized and self.CLASSES is None:
+            # Who asks for the classes alone must not have a split written.
+            self._set_classes(root / part_folders(root).get('train', ''))
 
     def _find_samples(self) -> list[Sample]:
         root = Path(self.data_root)
         own = part_folders(root)
         others = sorted(set(class_folders(root)) - set(own.values()))
-        if own and others and self.split == 'train':
+        if own and others and self.split in ('train', ALL):
             others = list_names(others)
             self._warn(f"'{root}' has train/; not used: {others}")
         self._set_classes(root / own.get('train', ''))
+        if self.split == ALL:
+            parts = map(self._scan, own.values() or [''])
+            return [sample for part in parts for sample in part]
         if self.split != 'train' and self.split in own:
             return self._scan(own[self.split])
         pool = self._scan(own.get('train', ''))
@@ -132,7 +126,10 @@ class ImageFolder(CustomDataset):
 
     def _set_classes(self, folder: Path) -> None:
         folders = class_folders(folder)
-        if len(folders) < 2:
+        if self.folders is not None:
+            check_folders(folder, folders, self.folders, self.split == ALL)
+            folders = self.folders
+        elif len(folders) < 2:
             found = f'only {folders[0]!r}' if folders else 'none'
             hint = ''
             if folders and len(class_folders(folder / folders[0])) > 1:
@@ -170,8 +167,9 @@ class ImageFolder(CustomDataset):
         filled = {label for _, label in samples}
         empty = [k for k, v in self.folder_to_idx.items() if v not in filled]
         self._check_empty(part, empty)
-        self.left_out = [str(Path(part, name)) for name in skipped]
-        if skipped and (self.split == 'train' or part not in ('', 'train')):
+        self.left_out += [str(Path(part, name)) for name in skipped]
+        told = self.split in ('train', ALL) or part not in ('', 'train')
+        if skipped and told:
             self._warn(
                 f"{len(skipped)} files in '{folder}' are no images and were "
                 f'left out: {list_names(skipped, 10)}'
@@ -194,11 +192,12 @@ class ImageFolder(CustomDataset):
         if not empty:
             return
         folder = Path(self.data_root, part)
-        given = part not in ('', 'train')
+        given = part not in ('', 'train') or self.split == ALL
         if given and len(empty) == len(self.folder_to_idx):
+            drawn = f' to have {self.split} drawn from train/'
             raise ValueError(
                 f"'{folder}' holds no image in a class folder: add some, or "
-                f'remove the folder to have {self.split} drawn from train/.'
+                f'remove the folder{"" if self.split == ALL else drawn}.'
             )
         suffixes = ' '.join(sorted(self.extensions))
         message = (
@@ -214,6 +213,7 @@ class ImageFolder(CustomDataset):
         names = [Path(name).as_posix() for name, _ in pool]
         stored = read_record(self.split_file) if self.split_file else None
         if stored is None:
+            self._check_may_draw()
             stored = self._new_split(pool, drawn)
             if self.split_file:
                 write_record(self.split_file, stored)
@@ -223,29 +223,22 @@ class ImageFolder(CustomDataset):
         label_of = dict(zip(names, (label for _, label in pool), strict=True))
         return [(name, label_of[name]) for name in stored[self.split]]
 
+    def _check_may_draw(self) -> None:
+        """Refuse a part whose split was written down and is gone."""
+        if self.split_file and self.split != 'train':
+            raise FileNotFoundError(
+                f"split_file '{self.split_file}' does not exist, and the "
+                f'{self.split} images are not drawn anew, as some may have '
+                'been trained on: give the file that training wrote, or no '
+                'split_file where nothing was trained.'
+            )
+
     def _new_split(self, pool: list[Sample], drawn: list[str]) -> dict:
-        ratios = [self.split_ratio[PARTS.index(part)] for part in drawn]
-        parts: dict[str, list[str]] = {part: [] for part in drawn}
-        labels = [label for _, label in pool]
-        for folder, members in zip(
-            self.folder_to_idx,
-            by_class(labels, len(self.folder_to_idx)),
-            strict=True,
-        ):
-            if len(members) < len(drawn):
-                raise ValueError(
-                    f'class {folder!r} has {len(members)} images, too few '
-                    f'for {" + ".join(drawn)}; it needs at least one each. '
-                    f'Add images, or leave the class out.'
-                )
-            names = [Path(pool[i][0]).as_posix() for i in members]
-            order = seeded_order(names, self.seed, salt='split')
-            start = 0
-            sizes = part_sizes(len(names), ratios)
-            for part, size in zip(drawn, sizes, strict=True):
-                chosen = sorted(order[start : start + size])
-                parts[part] += [names[i] for i in chosen]
-                start += size
+        folders = list(self.folder_to_idx)  # by label
+        images: dict[str, list[str]] = {folder: [] for folder in folders}
+        for name, label in pool:
+            images[folders[label]].append(Path(name).as_posix())
+        parts = draw_split(images, drawn, self.split_ratio, self.seed)
         return {**self._choice(), **parts}
 
     def _choice(self) -> dict:
@@ -257,29 +250,4 @@ class ImageFolder(CustomDataset):
         """Refuse a split file that does not fit the folder."""
         choice = {k: v for k, v in self._choice().items() if k in stored}
         check_record(self.split_file, stored, choice)
-        if not all(stored.get(part) for part in drawn):
-            raise ValueError(
-                f"split_file '{self.split_file}' must list images under "
-                f'{", ".join(drawn)}.'
-            )
-        listed = [name for part in drawn for name in stored[part]]
-        lost = sorted(set(listed) - set(names))
-        new = sorted(set(names) - set(listed))
-        twice = sorted(
-            name for name, count in Counter(listed).items() if count > 1
-        )
-        faults = [
-            f'{what}: {list_names(some, 3)}'
-            for what, some in (
-                ('listed but not in the folder', lost),
-                ('in the folder but not listed', new),
-                ('listed twice', twice),
-            )
-            if some
-        ]
-        if faults:
-            raise ValueError(
-                f"split_file '{self.split_file}' does not match "
-                f"'{self.data_root}': {'; '.join(faults)}. Restore the "
-                'images, or delete the file to split anew.'
-            )
+        check_listed(self.split_file, stored, names, drawn, self.data_root)

@@ -20,7 +20,9 @@ class PairsCSV(PairDataset):
     ``source_x``, ``source_y``, ``target_x``, ``target_y`` (pixels of the
     original images) and, if wanted, ``category`` and ``x1``, ``y1``, ``x2``,
     ``y2``, the box of the object in the target. Without a box that of the
-    target's key points is taken. Lines of one pair need not be neighbours.
+    target's key points is taken. Lines of one pair need not be neighbours;
+    those of two images that differ in category or box are two pairs, one for
+    each object.
 
     Args:
         data_root (str): Folder of the images.
@@ -40,20 +42,22 @@ class PairsCSV(PairDataset):
         super().__init__(data_root, **kwargs)
 
     def load_pairs(self) -> list[dict]:
-        """Gather the lines of each pair."""
+        """Gather the lines of each pair of objects."""
         root = Path(self.data_root)
         path = root / self.pairs_file  # an absolute file stays
         pairs: dict[tuple, dict] = {}
         for line, row in read_table(path, _REQUIRED):
+            category = row.get('category') or 'all'
+            box = self._box(row, path, line)
             pair = pairs.setdefault(
-                (row['source'], row['target']),
+                (row['source'], row['target'], category, box and tuple(box)),
                 dict(
                     source=str(root / row['source']),
                     target=str(root / row['target']),
-                    category=row.get('category') or 'all',
+                    category=category,
                     source_points=[],
                     target_points=[],
-                    target_box=self._box(row, path, line),
+                    target_box=box,
                     annotation=str(path),
                 ),
             )

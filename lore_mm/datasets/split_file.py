@@ -8,6 +8,7 @@ from mmpretrain.datasets import BaseDataset
 
 from lore_mm.registry import DATASETS
 
+from .class_names import checked_names
 from .sampling import PARTS, check_part
 
 TRAINVAL = 'trainval'
@@ -134,11 +135,8 @@ class SplitFile(BaseDataset):
             self._metainfo['classes'] = tuple(
                 ' '.join(name.replace('_', ' ').split()) for name in found
             )
-        elif len(self.CLASSES) != len(found):
-            raise ValueError(
-                f'{len(self.CLASSES)} class names were given, but '
-                f"'{self.ann_file}' has {len(found)} classes."
-            )
+        else:
+            self._metainfo['classes'] = checked_names(self.CLASSES, found)
         parts = PARTS[:2] if self.split == TRAINVAL else (self.split,)
         data = [
             dict(img_path=str(self.image_dir / path), gt_label=label)

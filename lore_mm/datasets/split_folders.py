@@ -82,6 +82,39 @@ def part_folders(root: Path) -> dict[str, str]:
     return parts
 
 
+def check_folders(
+    root: Path, found: Sequence[str], wanted: Sequence[str], some: bool
+) -> None:
+    """Refuse class folders that are not those that labels stand for.
+
+    Args:
+        root (Path): Where they are, for the message.
+        found (Sequence[str]): Their names.
+        wanted (Sequence[str]): The names by label.
+        some (bool): Whether some of them will do.
+
+    Raises:
+        ValueError: A folder is unknown or missing; the message names it.
+    """
+    faults = {
+        'unknown': [name for name in found if name not in wanted],
+        'missing': [name for name in wanted if name not in found],
+    }
+    if some and found:
+        del faults['missing']
+    told = [
+        f'{fault}: {list_names(names)}'
+        for fault, names in faults.items()
+        if names
+    ]
+    if told:
+        raise ValueError(
+            f"the class folders in '{root}' are not those that the labels "
+            f'stand for ({"; ".join(told)}). Give them those names (folders '
+            'of the data set), or train anew for other classes.'
+        )
+
+
 def check_inner_parts(folder: Path, files: Sequence[str]) -> None:
     """Refuse a class folder that holds parts in the place of images.
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.device import get_device
-from mmengine.registry import RUNNERS
+from mmengine.registry import MODELS, RUNNERS, DefaultScope
 from mmengine.runner import Runner
+from mmpretrain.models import BaseClassifier
 from torch import Tensor
 
 from lore_mm.utils import mixed_precision_pays
@@ -178,7 +179,8 @@ def apply_test_args(cfg: Config, args: argparse.Namespace) -> None:
 def _draw_classes(cfg: Config, folder: str, interval: int) -> None:
     """Write images with their classes; mmpretrain's hook does it."""
     hook = (cfg.get('default_hooks') or {}).get('visualization') or {}
-    if str(hook.get('type')).rpartition('.')[2] != 'VisualizationHook':
+    draws = str(hook.get('type')).rpartition('.')[2] == 'VisualizationHook'
+    if not draws or not _may_classify(cfg):
         raise ConfigError(
             '--show-dir draws the classes of images: it needs a classifier '
             "with default_hooks.visualization=dict(type='VisualizationHook')."
@@ -188,6 +190,16 @@ def _draw_classes(cfg: Config, folder: str, interval: int) -> None:
     size = cfg.get('img_size')
     if isinstance(size, int):  # names need room, whatever the ViT needs
         hook.setdefault('rescale_factor', max(1, round(_DRAWN / size)))
+
+
+def _may_classify(cfg: Config) -> bool:
+    """Whether the model is a classifier, or of a type that is not known."""
+    kind = (cfg.get('model') or {}).get('type')
+    if isinstance(kind, str):
+        scope = DefaultScope.overwrite_default_scope(cfg.get('default_scope'))
+        with scope, MODELS.switch_scope_and_registry(None) as registry:
+            kind = registry.get(kind)
+    return kind is None or issubclass(kind, BaseClassifier)
 
 
 def build_runner(cfg: Config) -> Runner:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lore_mm.models.black_boxes import BlackBox
 
 from .files import CheckpointError, safe_load_checkpoint
+from .white_box_settings import check_white_boxes
 
 # Digits of a fingerprint and number of keys that a message shows.
 _SHOWN_DIGITS = 12
@@ -230,6 +231,7 @@ def load_trained_state(
         state = pop_state(checkpoint)
         meta = checkpoint.get('meta', {})
         check_black_boxes(meta.get('black_box', {}), model, state)
+        check_white_boxes(meta.get('white_box', {}), model)
         own = children_of(model.state_dict())
         model.load_state_dict(fit_state_dict(state, model, own))
     except CheckpointError as error:

@@ -8,69 +8,17 @@ import shutil
 
 import numpy as np
 import pytest
-import timm
-import torch
-from filelock import FileLock
 from mmengine.logging import MMLogger
-from mmengine.registry import DefaultScope
 from PIL import Image
-from safetensors.torch import save_file
 
 from lore_mm.apis import adapt, init_model
 from lore_mm.apis.adaptation import run
 from lore_mm.apis.adaptation.config import read_config
-from lore_mm.engine.hooks import SafeCheckpointHook
 from lore_mm.engine.launch import build_runner
 
-SMALL = dict(
-    black_box='test_vit',
-    knowledge='random',
-    img_size=32,
-    batch_size=8,
-    amp=False,
-    workers=0,
-)
+from .conftest import SMALL, times
 
-
-@pytest.fixture(autouse=True)
-def _own_scope():
-    yield
-    DefaultScope._instance_dict.clear()
-
-
-@pytest.fixture(scope='module')
-def weights(tmp_path_factory):
-    """File of a whole ``test_vit``, as adapt takes it by its name."""
-    torch.manual_seed(0)
-    model = timm.create_model('test_vit', img_size=64, num_classes=0)
-    path = tmp_path_factory.mktemp('weights') / 'vit.safetensors'
-    save_file(model.state_dict(), path)
-    return path
-
-
-@pytest.fixture
-def small(weights):
-    """Arguments that make ``adapt`` quick."""
-    return dict(SMALL, checkpoint=weights, epochs=1)
-
-
-@pytest.fixture
-def folder(tiny_image_folder):
-    return tiny_image_folder(num_classes=3, per_class=10, size=40)
-
-
-def trained(out):
-    content = torch.load(out / 'checkpoint.pth', weights_only=True)
-    return content['state_dict']
-
-
-def times(out):
-    """When each file was written; logs of this process go on."""
-    return {
-        path: path.stat().st_mtime_ns
-        for path in out.rglob('*')
-        if path.suffix != '.log'
-    }
+pytestmark = pytest.mark.usefixtures('own_scope')
 
 
 @pytest.fixture(scope='module')
@@ -171,49 +119,6 @@ def test_again_there_is_nothing_to_do(finished, tmp_path, monkeypatch):
     (copy / 'checkpoint.pth').unlink()
     with pytest.raises(ValueError, match=r'lacks checkpoint\.pth'):
         adapt(folder, copy)
-
-
-def test_goes_on_where_it_was_cut_off(folder, small, tmp_path, monkeypatch):
-    small['epochs'] = 2
-    whole = adapt(folder, tmp_path / 'whole', **small)
-    out = tmp_path / 'out'
-    save = SafeCheckpointHook.after_train_epoch
-
-    def cut(self, runner):
-        save(self, runner)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(SafeCheckpointHook, 'after_train_epoch', cut)
-        with pytest.raises(KeyboardInterrupt):
-            adapt(folder, out, **small)
-    assert not (out / 'metrics.json').exists()
-    new = folder / 'class_0/new.png'
-    shutil.copy(folder / 'class_0/000.png', new)
-    with pytest.raises(ValueError, match=r'not listed: class_0/new\.png'):
-        adapt(folder, out)
-    new.unlink()
-    with monkeypatch.context() as patch:
-        patch.setattr(run, 'score', None)  # cut off again, after training
-        with pytest.raises(TypeError):
-            adapt(folder, out, resume=True)
-    assert not (out / 'report.html').exists()
-    with monkeypatch.context() as patch:
-        patch.setattr(run, 'train', None)
-        result = adapt(folder, out)
-    assert result.metrics == whole.metrics
-    for key, value in trained(whole.out).items():
-        torch.testing.assert_close(trained(out)[key], value)
-
-
-def test_two_at_work_in_one_folder(folder, small, tmp_path):
-    out = tmp_path / 'out'
-    out.mkdir()
-    with FileLock(out / '.lock'):
-        with pytest.raises(ValueError, match='another adaptation is at work'):
-            adapt(folder, out, **small)
-        assert [path.name for path in out.iterdir()] == ['.lock']
-    adapt(folder, out, **small)  # what a killed process left is no obstacle
 
 
 def test_own_parts(tiny_image_folder, small, tmp_path):

@@ -1,14 +1,18 @@
 """What adapt chooses: for the machine, the weights, the pictures."""
 
 import json
+from pathlib import Path
 
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 from lore_mm.apis.adaptation import black_box, settings
 from lore_mm.apis.adaptation.hardware import Hardware, find_hardware, make_plan
 from lore_mm.apis.adaptation.scoring import Predictions, interval
-from lore_mm.apis.adaptation.training import read_curves
+from lore_mm.apis.adaptation.training import keep_best, read_curves
+from lore_mm.engine.files import CheckpointError
 
 CPU = Hardware('cpu', 'CPU', None, 4)
 SMALL_GPU = Hardware('cuda', 'GPU', 3.5, 8)
@@ -80,8 +84,58 @@ def test_vit_by_name(weights):
     for name in ('test_vit2.none', 'vit_tiny_patch16_224.none'):
         with pytest.raises(ValueError, match=f"no weights of .*'{name}'"):
             black_box.resolve_black_box(name, None)
+
+
+def test_vit_by_config(tmp_path, monkeypatch):
+    (tmp_path / 'vit.pth').touch()
+    monkeypatch.chdir(tmp_path)
     own = dict(type='lore_mm.TimmBlackBox', model_name='test_vit')
-    assert black_box.resolve_black_box(own, None) is own
+    wanted = dict(own, checkpoint=str(tmp_path / 'vit.pth'), size=[32, 32])
+    for path in ('vit.pth', Path('vit.pth'), tmp_path / 'vit.pth'):
+        given = dict(own, checkpoint=path, size=(32, 32))
+        assert black_box.resolve_black_box(given, None) == wanted
+    assert black_box.resolve_black_box(own, None) == own
+    # A later call with the same arguments finds what the first one noted.
+    first = settings.Settings(
+        str(tmp_path), wanted, {}, 4, 32, 8, 1, False, seed=0
+    )
+    settings.write_state(tmp_path, first, 'started', 0.0)
+    same = dict(black_box=black_box.resolve_black_box(given, None))
+    assert settings.read_state(tmp_path, tmp_path, same)[0] == first
+    with pytest.raises(FileNotFoundError, match='gone.pth. does not exist'):
+        black_box.resolve_black_box(dict(own, checkpoint='gone.pth'), None)
+    with pytest.raises(ValueError, match='black_box must hold numbers, .*Lin'):
+        black_box.resolve_black_box(dict(own, norm=torch.nn.Linear), None)
+
+
+@pytest.mark.parametrize(
+    'name',
+    [
+        'vit_small_patch16_224.dino',
+        'vit_base_patch32_clip_224.openai_ft_in1k',
+        'vit-b16',
+    ],
+)
+def test_weights_of_a_tag(name, tmp_path):
+    full = black_box.NAMES.get(name, name)
+    base = full.partition('.')[0]
+    small = dict(depth=1, img_size=32, num_classes=3)
+    model = timm.create_model(full, **small)
+    path = tmp_path / 'vit.safetensors'
+    save_file(model.state_dict(), path)
+    found = black_box.resolve_black_box(name, path)
+    assert found['model_name'] == full
+    assert found['checkpoint'] == str(path)
+    box = settings.build_black_box(dict(found, depth=1))
+    wanted = timm.get_pretrained_cfg(full)
+    assert box.mean == pytest.approx([255 * value for value in wanted.mean])
+    assert box.std == pytest.approx([255 * value for value in wanted.std])
+    assert not box.has_projection  # fine-tuned, though CLIP by its name
+    assert box.out_dims == model.embed_dim
+    found = black_box.resolve_black_box(base, path)
+    assert found['model_name'] == base
+    with pytest.raises(ValueError, match=f"no tag 'mine' of .*{base}.*'"):
+        black_box.resolve_black_box(f'{base}.mine', path)
 
 
 def test_hub_is_not_asked_when_offline(monkeypatch):
@@ -159,3 +213,24 @@ def test_curves_of_a_resumed_training(tmp_path):
         loss=[(1.0, 3.0), (2.0, 2.5)], accuracy=[(1, 10.0), (2, 20.0)]
     )
     assert read_curves(tmp_path / 'none') == dict(loss=[], accuracy=[])
+
+
+def test_best_checkpoint_on_a_full_disk(tmp_path):
+    resource = pytest.importorskip('resource')
+    target = tmp_path / 'checkpoint.pth'
+    content = dict(state_dict=dict(weight=torch.zeros(10**6)), optimizer={})
+    torch.save(content, tmp_path / 'best_epoch_1.pth')
+    target.write_text('before')
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, hard))
+    try:
+        with pytest.raises(
+            CheckpointError, match=r'pth \(File too large\); t'
+        ):
+            keep_best(tmp_path, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert target.read_text() == 'before'
+    assert len(list(tmp_path.iterdir())) == 2
+    keep_best(tmp_path, target)
+    assert set(torch.load(target, weights_only=True)) == {'state_dict'}

@@ -8,6 +8,8 @@ from PIL import Image
 
 from lore_mm.apis import AttentionVisualizer, init_model
 from lore_mm.engine import ConfigError
+from lore_mm.engine.config_file import read_config_file
+from lore_mm.engine.failures import is_expected
 from lore_mm.models.backbones.attention import attention_of_blocks
 
 
@@ -92,6 +94,66 @@ def test_non_square_images(classifier_config, checkpoint):
     maps = visualize.compute(np.zeros((48, 96, 3), np.uint8))
     assert maps.black_box.shape == (3, 6)
     assert maps.image.shape == (48, 96, 3)
+
+
+@pytest.fixture
+def shipped(monkeypatch):
+    """A shipped config around a small ViT of random weights."""
+    monkeypatch.setenv('LORE_IMG_SIZE', '70')
+
+    def load(name):
+        cfg = read_config_file(name)
+        box = dict(
+            model_name='vit_small_patch14_dinov2', checkpoint=None,
+            img_size=56, embed_dim=32, depth=2, num_heads=2,
+        )  # fmt: skip
+        cfg.merge_from_dict(dict(model=dict(backbone=dict(black_box=box))))
+        return cfg
+
+    return load
+
+
+def test_images_that_the_preprocessor_pads(shipped):
+    """A segmentor's: the grid and the pixels are those of the padded image."""
+    cfg = shipped('segmentation/vit-s_folder')
+    classes = ('ground', 'cat', 'dog')
+    cfg.test_dataloader.dataset.metainfo = dict(classes=classes)
+    cfg.model.decode_head.update(in_channels=32, channels=8)
+    cfg.model.neck.update(
+        embed_dims=32,
+        text_dims=16,
+        knowledge=dict(type='lore_mm.RandomTextEncoder', embed_dims=16),
+    )
+    with pytest.warns(UserWarning, match='untrained weights'):
+        visualize = AttentionVisualizer(cfg)
+    visualize.model.neck.class_embeddings.normal_()
+    rng = np.random.default_rng(0)
+    photo = rng.integers(0, 256, (101, 150, 3), np.uint8)
+    resized = visualize.pipeline(photo)['inputs'].permute(1, 2, 0).numpy()
+    assert resized.shape == (70, 104, 3)  # no whole patches of 14
+    maps = visualize.compute(photo, query=(111, 69), label=2)
+    assert maps.image.shape == (70, 112, 3)
+    assert maps.black_box.shape == maps.lore.shape == maps.kla.shape == (5, 8)
+    assert maps.query == (4, 7)  # a patch of padding
+    np.testing.assert_array_equal(maps.image[:, :104], resized)
+    mean = np.round(cfg.data_preprocessor.mean)
+    assert (maps.image[:, 104:] == mean).all()
+    with pytest.raises(ValueError, match=r'label must be in \[0, 2\], got 3'):
+        visualize.compute(photo, label=3)
+
+
+def test_configs_of_retrieval_are_refused(shipped):
+    cfg = shipped('retrieval/vit-s_scenes')
+    with pytest.raises(ConfigError, match='take the config of a classifier'):
+        AttentionVisualizer(cfg)
+
+
+def test_blocks_that_are_not_standard_are_refused(visualize, photo):
+    block = visualize.model.backbone.black_box.blocks[1]
+    block.attn.register_forward_hook(lambda *args: None)
+    with pytest.raises(ValueError, match='without adapters or hooks') as got:
+        visualize.compute(photo)
+    assert is_expected(got.value)  # told in one line by the tool
 
 
 def test_bare_model_and_no_embeddings(visualize, photo):

@@ -159,6 +159,11 @@ def test_bad_input(inferencer, folder, mask, tmp_path):
     with pytest.raises(ValueError, match='at least 2 frames, got 1'):
         inferencer(frames(1), mask, overlay=tmp_path / 'o.mp4')
     assert not (tmp_path / 'o.mp4').exists()
+    video = frames()
+    video[2] = video[2] / np.float32(255)
+    message = r"frame 2 of 'video' must be RGB .* got float32 \(72, 120, 3\)"
+    with pytest.raises(ValueError, match=message):
+        inferencer(video, mask)
     with pytest.raises(FileNotFoundError, match='does not exist'):
         inferencer(tmp_path / 'none.mp4', mask)
     with pytest.raises(FileNotFoundError, match='none.png'):

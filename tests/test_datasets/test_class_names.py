@@ -53,6 +53,19 @@ def test_given_names() -> None:
         checked_names(['x'], ['a', 'b'])
 
 
+@pytest.mark.parametrize(
+    'given', [['c_d', '1.a_b', 'e'], ['e', 'c d', 'a b'], ('c d', 'a b', 'e')]
+)
+def test_names_in_another_order(given) -> None:
+    found = ['1.a_b', 'c_d', 'e']
+    message = f"label 0 is '{given[0]}' there and '.*' in the data"
+    with pytest.raises(ValueError, match=message):
+        checked_names(given, found)
+    assert checked_names(found, found) == tuple(found)
+    assert checked_names(['a b', 'c d', 'e'], found) == ('a b', 'c d', 'e')
+    assert checked_names(['e', 'c d', 'x'], found) == ('e', 'c d', 'x')
+
+
 def test_suggest() -> None:
     assert suggest('gul', ['gull', 'owl']) == "Did you mean 'gull'?"
     assert suggest('zzz', ['gull', 'owl']) == "Known: 'gull', 'owl'."

@@ -49,6 +49,49 @@ def test_labels_and_names(tiny_image_folder) -> None:
         DATASETS.build({**cfg, 'metainfo': dict(classes=list('ab'))})
 
 
+def test_folders_of_the_labels(tiny_image_folder) -> None:
+    root = tiny_image_folder()
+    given = dict(
+        folders=['class_0', 'class_1', 'class_2'],
+        metainfo=dict(classes=['cat', 'dog', 'owl']),
+    )
+    assert ImageFolder(str(root), **given).CLASSES == ('cat', 'dog', 'owl')
+    # In another order, the labels go with the names.
+    turned = ImageFolder(str(root), folders=given['folders'][::-1])
+    assert turned.CLASSES == ('class 2', 'class 1', 'class 0')
+    assert Path(turned.get_data_info(0)['img_path']).parent.name == (
+        f'class_{2 - turned.get_data_info(0)["gt_label"]}'
+    )
+    (root / 'class_0').rename(root / 'tabby cat')
+    for part in (*PARTS, 'all'):
+        with pytest.raises(ValueError, match='unknown: tabby cat') as error:
+            ImageFolder(str(root), part, **given)
+        assert ('missing: class_0' in str(error.value)) == (part != 'all')
+    (root / 'tabby cat').rename(root.parent / 'class_0')
+    with pytest.raises(ValueError, match=r'for \(missing: class_0\)'):
+        ImageFolder(str(root), 'test', **given)
+    assert set(ImageFolder(str(root), 'all', **given).get_gt_labels()) == {
+        1,
+        2,
+    }
+
+
+def test_all_images(tiny_image_folder, warnings) -> None:
+    plain = tiny_image_folder(num_classes=2, per_class=2)
+    (plain / 'class_0' / 'notes.txt').touch()
+    data = ImageFolder(str(plain), 'all', split_file='none.json')
+    assert list(data.get_gt_labels()) == [0, 0, 1, 1]
+    assert data.record is None
+    assert data.left_out == ['class_0/notes.txt']
+    assert 'class_0/notes.txt' in warnings[0]
+    root = tiny_image_folder(splits=dict(train=1, test=2), name='parts')
+    assert len(ImageFolder(str(root), 'all')) == 3 * 3
+    for path in plain.rglob('*.png'):
+        path.unlink()
+    with pytest.raises(ValueError, match=r'add some, or remove the folder\.$'):
+        ImageFolder(str(plain), 'all')
+
+
 def test_own_folders(tiny_image_folder) -> None:
     root = tiny_image_folder(splits={'train': 4, 'val': 2, 'test': 3})
     parts = split(root)
@@ -97,6 +140,42 @@ def test_split_file_is_written_and_read(tiny_image_folder, tmp_path) -> None:
     by_hand = dict(train=parts['test'], val=parts['val'], test=parts['train'])
     path.write_text(json.dumps(by_hand))
     assert split(root, split_file=str(path), seed=7) == by_hand
+
+
+@pytest.mark.parametrize('part', ['val', 'test'])
+def test_only_training_draws_a_split(tiny_image_folder, tmp_path, part):
+    root = tiny_image_folder(per_class=10)
+    path = tmp_path / 'gone' / 'split.json'
+    data = ImageFolder(str(root), split_file=str(path), lazy_init=True)
+    assert data.CLASSES == ('class 0', 'class 1', 'class 2')
+    with pytest.raises(FileNotFoundError, match=f'the {part} images are not'):
+        ImageFolder(str(root), part, split_file=str(path))
+    assert not path.parent.exists()
+    data.full_init()
+    assert ImageFolder(str(root), part, split_file=str(path)).record
+    # What has a folder of its own needs no file.
+    root = tiny_image_folder(splits=PARTS, name='parts')
+    assert len(ImageFolder(str(root), part, split_file='none.json'))
+
+
+def test_a_run_writes_its_split(tiny_runner, tiny_image_folder, tmp_path):
+    path = tmp_path / 'split.json'
+    root = tiny_image_folder(size=64, per_class=10)
+    options = {
+        f'{part}_dataloader__dataset__{key}': value
+        for part in PARTS
+        for key, value in dict(
+            data_root=str(root), split_file=str(path)
+        ).items()
+    }
+    tests = tiny_runner(**options)
+    with pytest.raises(FileNotFoundError, match='the test images are not'):
+        tests.test()
+    assert not path.exists()
+    runner = tiny_runner(**options, train_cfg__max_epochs=1)
+    runner.train()
+    stored = json.loads(path.read_text())
+    assert len(runner.test_dataloader.dataset) == len(stored['test']) == 6
 
 
 def test_split_file_of_something_else(tiny_image_folder, tmp_path) -> None:

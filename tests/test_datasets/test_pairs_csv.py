@@ -70,6 +70,28 @@ def test_box_category_and_order(root) -> None:
     assert len(PairsCSV(str(root), indices=1)) == 1
 
 
+def test_objects_of_the_same_images_are_pairs_of_their_own(root) -> None:
+    write(
+        root,
+        [
+            'a.png,b.png,1,2,3,4,dog,0,1,20,30',
+            'a.png,b.png,5,6,7,8,cat,0,1,20,30',
+            'a.png,b.png,9,8,7,6,dog,0,1,20.0,30',
+            'a.png,b.png,3,3,5,5,dog,2,2,8,8',
+        ],
+        f'{HEAD},category,x1,y1,x2,y2',
+    )
+    samples = [each['data_samples'] for each in PairsCSV(str(root))]
+    assert [
+        (s.category, s.target_box.tolist(), s.target_points.tolist())
+        for s in samples
+    ] == [
+        ('cat', [0, 1, 20, 30], [[7, 8]]),
+        ('dog', [0, 1, 20, 30], [[3, 4], [7, 6]]),
+        ('dog', [2, 2, 8, 8], [[5, 5]]),
+    ]
+
+
 def test_images_are_read_when_they_are_needed(root) -> None:
     write(root, LINES)
     with DefaultScope.overwrite_default_scope('mmpretrain'):

@@ -41,6 +41,8 @@ def test_names(root) -> None:
     assert list(renamed.CLASSES) == ['field', 'lake']
     with pytest.raises(ValueError, match='1 class names were given.* has 2'):
         load(root, metainfo=dict(classes=['field']))
+    with pytest.raises(ValueError, match="label 0 is 'Sea Lake' there"):
+        load(root, metainfo=dict(classes=['Sea Lake', 'annual crop']))
 
 
 @pytest.mark.parametrize(

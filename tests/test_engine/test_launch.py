@@ -12,6 +12,7 @@ import torch
 from mmengine.config import Config
 
 from lore_mm.engine import CheckpointError, ConfigError, launch
+from lore_mm.engine.config_file import read_config_file
 from lore_mm.engine.failures import error_line, run_main
 from lore_mm.engine.launch import (
     add_common_arguments,
@@ -328,3 +329,25 @@ def test_drawn_images_have_room_for_names(tmp_path, size, factor):
     launch._draw_classes(cfg, str(tmp_path), 3)
     assert cfg.default_hooks.visualization.get('rescale_factor') == factor
     assert cfg.default_hooks.visualization.interval == 3
+
+
+@pytest.mark.parametrize(
+    'name, fits',
+    [
+        ('lore/vit-s_textile', True),
+        ('retrieval/arcface_vit-s_grocery', True),  # trains a classifier
+        ('correspondence/vit-s_pf-willow', False),
+        ('retrieval/vit-s_scenes', False),
+        ('vos/vit-s_davis2017', False),
+        ('segmentation/vit-s_folder', False),
+    ],
+)
+def test_classes_are_drawn_for_classifiers_alone(tmp_path, name, fits):
+    """Retrieval and correspondence have the hook too, by their base."""
+    cfg = read_config_file(name)
+    if fits:
+        launch._draw_classes(cfg, str(tmp_path), 1)
+        assert cfg.default_hooks.visualization.enable
+        return
+    with pytest.raises(ConfigError, match='--show-dir .* needs a classifier'):
+        launch._draw_classes(cfg, str(tmp_path), 1)

@@ -1,11 +1,19 @@
 """tools/adapt.py from the command line."""
 
+import html
 import json
+import shlex
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import timm
 import torch
+from mmengine.fileio import load
 from safetensors.torch import save_file
+
+from lore_mm.apis.adaptation.reporting import OTHER, commands
 
 
 @pytest.fixture
@@ -33,21 +41,60 @@ def test_adapt_then_test(
     assert f"test.py '{out}/config.py' '{out}/checkpoint.pth'" in said
     assert 'of 2 test images' in said
     metrics = json.loads((out / 'metrics.json').read_text())
-    call_tool(
-        'test.py',
-        out / 'config.py',
-        out / 'checkpoint.pth',
-        '--work-dir',
-        tmp_path / 'test',
-        '--out',
-        tmp_path / 'again.json',
-    )
-    again = json.loads((tmp_path / 'again.json').read_text())
-    assert again['accuracy/top1'] == metrics['accuracy/top1']
+
+    def test(out):
+        call_tool(
+            'test.py',
+            out / 'config.py',
+            out / 'checkpoint.pth',
+            '--work-dir',
+            tmp_path / 'test',
+            '--out',
+            tmp_path / 'again.json',
+        )
+        return json.loads((tmp_path / 'again.json').read_text())
+
+    assert test(out)['accuracy/top1'] == metrics['accuracy/top1']
     call_tool('adapt.py', folder, '--resume')
     said = capsys.readouterr().out
     assert 'nothing to do' in said
     assert f'Report:        {out}/report.html' in said
+    moved = out.rename(tmp_path / 'moved')
+    assert test(moved)['accuracy/top1'] == metrics['accuracy/top1']
+    (moved / 'splits.json').unlink()
+    with pytest.raises(SystemExit, match='error: .*moved/splits.json. does n'):
+        test(moved)
+    assert not (moved / 'splits.json').exists()
+    assert not out.exists()
+
+
+def test_other_images(call_tool, tiny_image_folder, options, tmp_path, capsys):
+    folder = tiny_image_folder(num_classes=3, per_class=5)
+    out, pickle = tmp_path / 'out', tmp_path / 'found.pkl'
+    call_tool('adapt.py', folder, '--out', out, *options)
+    told = commands(out, SimpleNamespace(epochs=1))
+    line = told['Test on other images of these classes:']
+    assert html.escape(line) in (out / 'report.html').read_text()
+    # One class is not there: labels go by the names of the folders.
+    other = tiny_image_folder(num_classes=3, per_class=4, name='other images')
+    shutil.rmtree(other / 'class_0')
+    tool, *args = shlex.split(line.replace(OTHER, shlex.quote(str(other))))[1:]
+    assert Path(tool).name == 'test.py'
+    more = [
+        '--out',
+        pickle,
+        '--out-item',
+        'pred',
+        '--work-dir',
+        tmp_path / 't',
+    ]
+    config, checkpoint, *last = args
+    call_tool('test.py', config, checkpoint, *more, *last)
+    found = [sample['gt_label'].item() for sample in load(pickle)]
+    assert found == 4 * [1] + 4 * [2]
+    (other / 'class_1').rename(other / 'a dog')
+    with pytest.raises(SystemExit, match=r'stand for \(unknown: a dog\)'):
+        call_tool('test.py', config, checkpoint, *more, *last)
 
 
 def test_bad_input_ends_in_one_line(

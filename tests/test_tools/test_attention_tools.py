@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from lore_mm.apis import AttentionVisualizer
+
 MAPS = 'visualization/attention_maps.py'
 LOCALITY = 'analysis/locality.py'
 BOX = (16, 32, 16, 16)  # x, y, width, height
@@ -31,26 +33,48 @@ def trained(call_tool, tiny_config, tmp_path):
 
 
 @pytest.fixture
-def cub(tmp_path):
-    """Two classes of birds, a train and two test images each."""
-    root, rng = tmp_path / 'CUB', np.random.default_rng(0)
-    lines = {'images': [], 'image_class_labels': [], 'train_test_split': []}
-    boxes = []
-    for index in range(6):
-        name = f'{index // 3 + 1:03d}.Bird_{index // 3}/b{index}.jpg'
-        path = root / 'images' / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
-        Image.fromarray(pixels).save(path)
-        lines['images'].append(f'{index + 1} {name}')
-        lines['image_class_labels'].append(f'{index + 1} {index // 3 + 1}')
-        lines['train_test_split'].append(f'{index + 1} {int(index % 3 == 0)}')
-        boxes.append(f'{index + 1} ' + ' '.join(f'{v}.0' for v in BOX))
-    lines['bounding_boxes'] = boxes
-    lines['classes'] = ['1 001.Bird_0', '2 002.Bird_1']
-    for name, content in lines.items():
-        (root / f'{name}.txt').write_text('\n'.join(content) + '\n')
-    return root
+def make_cub(tmp_path):
+    """Classes of birds, a train and two test images each."""
+
+    def make(*names):
+        root, rng = tmp_path / 'CUB', np.random.default_rng(0)
+        lines = {'images': [], 'image_class_labels': []}
+        lines.update(train_test_split=[], bounding_boxes=[], classes=[])
+        box = ' '.join(f'{v}.0' for v in BOX)
+        for index in range(3 * len(names)):
+            label, number = index // 3 + 1, index + 1
+            name = f'{label:03d}.{names[label - 1]}/b{index}.jpg'
+            path = root / 'images' / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
+            Image.fromarray(pixels).save(path)
+            lines['images'].append(f'{number} {name}')
+            lines['image_class_labels'].append(f'{number} {label}')
+            lines['train_test_split'].append(f'{number} {int(index % 3 == 0)}')
+            lines['bounding_boxes'].append(f'{number} {box}')
+        for label, name in enumerate(names, 1):
+            lines['classes'].append(f'{label} {label:03d}.{name}')
+        for name, content in lines.items():
+            (root / f'{name}.txt').write_text('\n'.join(content) + '\n')
+        return root
+
+    return make
+
+
+@pytest.fixture
+def measured(call_tool, trained, tmp_path):
+    """Run the tool; what it wrote as JSON and as text."""
+
+    def run(*options):
+        out = tmp_path / 'out'
+        call_tool(
+            LOCALITY, *options, '--config', trained[0],
+            '--checkpoint', trained[1], '--size', 64, '--out', out,
+        )  # fmt: skip
+        text = (out / 'locality.md').read_text()
+        return json.loads((out / 'locality.json').read_text()), text
+
+    return run
 
 
 def test_maps_of_two_models(call_tool, trained, tmp_path, capsys):
@@ -93,8 +117,9 @@ def test_maps_of_another_models_checkpoint(call_tool, trained, tmp_path):
     assert not list(tmp_path.glob('maps/*'))
 
 
-def test_locality(call_tool, trained, cub, tmp_path):
+def test_locality(call_tool, trained, make_cub, tmp_path):
     config, run = trained
+    cub = make_cub('Bird_0', 'Bird_1')
     call_tool(
         LOCALITY, '--cub', cub, '--config', config, '--checkpoint', run, run,
         '--size', 64, '--out', tmp_path / 'out',
@@ -108,10 +133,63 @@ def test_locality(call_tool, trained, cub, tmp_path):
     assert (bare[0] > 0).all()
     assert (bare[0] < 0.5).all()
     assert (bare[2] == 0).all()  # it has no prompts
+    lore = np.array(found['lore'][0])
+    assert (lore[2] > 0).all()  # `released` has prompts in every block
+    assert (lore[2] < 1).all()
+    # The first block's patches share what prompts leave as they did before.
+    np.testing.assert_allclose(lore[:2, 0], bare[:2, 0], rtol=1e-4)
+    changed = np.abs(lore - bare)[:2, 1:]
+    assert (changed[0] > 1e-6).all()
+    assert changed[1].max() > 1e-6
     assert Image.open(tmp_path / 'out/locality.png').width > 500
     text = (tmp_path / 'out/locality.md').read_text()
     assert text.count('±') >= 3
     assert '4 images' in text
+
+
+def test_kla_of_the_true_class_goes_by_its_name(measured, make_cub, trained):
+    """The model's labels are not those of the folder: 2, 0 and 0, 1."""
+    cub = make_cub('class_2', 'class_0')
+    found, text = measured('--cub', cub)
+    visualize = AttentionVisualizer(trained[1])
+    paths = [cub / f'images/001.class_2/b{i}.jpg' for i in (1, 2)]
+    paths += [cub / f'images/002.class_0/b{i}.jpg' for i in (4, 5)]
+    masses = [
+        float(visualize.read(path).kla[label, 9])  # the patch of the box
+        for path, label in zip(paths, (2, 2, 0, 0), strict=True)
+    ]
+    assert found['kla_true_class'][0] == pytest.approx(np.mean(masses))
+    assert 'kla_true_class: ' in text
+
+
+def test_kla_of_classes_that_the_model_does_not_know(measured, make_cub):
+    """There are more of them, too, than the model has."""
+    cub = make_cub('class_2', 'class_0', 'class_1', 'Bird')
+    found, text = measured('--cub', cub)
+    assert found['kla_true_class'] == [None]
+    assert found['kla_all_classes'][0] > 0
+    assert 'kla_true_class is left out: not every image has a class' in text
+
+
+def test_void_is_no_object_but_in_2016(measured, tmp_path):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[:32, :32] = 1
+    mask[32:] = 255
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    for folder, name, each in (
+        ('Annotations', '00000.png', mask),
+        ('JPEGImages', '00000.jpg', pixels),
+    ):
+        path = tmp_path / 'DAVIS' / folder / '480p/bear' / name
+        path.parent.mkdir(parents=True)
+        Image.fromarray(each).save(path)
+    davis = tmp_path / 'DAVIS'
+    assert measured('--davis', davis)[0]['area'] == 0.25
+    assert measured('--davis', davis, '--year', 2016)[0]['area'] == 0.75
+    mask[mask == 1] = 0
+    Image.fromarray(mask).save(davis / 'Annotations/480p/bear/00000.png')
+    with pytest.raises(SystemExit, match='255 are those of --year 2016'):
+        measured('--davis', davis)
 
 
 def test_locality_without_masks(call_tool, trained, tmp_path):

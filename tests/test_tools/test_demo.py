@@ -188,6 +188,20 @@ def test_messages_take_the_place_of_pictures(demo):
     assert page.ask(click, None, 1, 0, False)[:2] == ('cls', demo.HINT)
 
 
+def test_damaged_examples_are_left_out(demo, photo, tmp_path):
+    damaged = tmp_path / 'damaged.png'
+    damaged.write_bytes(photo.read_bytes()[:100])
+    page = demo.Page(_Explorer(), [damaged, photo, tmp_path / 'gone.png'])
+    with pytest.warns(UserWarning, match='It is left out') as said:
+        assert len(page._gallery().value) == 1
+    assert page.examples == [photo]
+    for warning, name in zip(said, ('damaged', 'gone'), strict=True):
+        assert f"{name}.png' " in str(warning.message)
+        assert str(warning.message).endswith('. It is left out.')
+    with pytest.warns(UserWarning, match='It is left out'):
+        assert demo.Page(_Explorer(), [damaged])._gallery() is None
+
+
 @pytest.mark.parametrize(
     'options, message',
     [

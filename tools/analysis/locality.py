@@ -8,19 +8,19 @@ For each block of the bare ViT (B-B) and of LORE, mean over images and heads:
 
 - the share of the CLS token's attention to patches that falls into the
   object's bounding box (``--cub``, test images) or mask (``--davis``, every
-  ``--every``-th frame), beside the share of the image that the object covers,
-  which is what even attention would give;
+  ``--every``-th frame; 255 is void, with ``--year 2016`` the object), beside
+  the share of the image that it covers, which even attention would give;
 - the mean distance from a patch to what it attends to, in patches;
 - the share of the CLS token's attention that goes to prompts.
 
-And the share of KLA's attention on the object, of the true class (``--cub``)
-and as the mean over classes. Images are resized whole, their short side to
-``--size`` pixels, sides rounded to whole patches. LORE is the mean over
-checkpoints, with the sample deviation. Writes Markdown, JSON and a plot.
+And the share of KLA's attention on the object, of the true class (``--cub``,
+where the model has classes of these names) and as the mean over classes.
+Images are resized whole, their short side to ``--size`` pixels, sides rounded
+to whole patches. LORE is the mean over checkpoints, with the sample deviation.
+Writes Markdown, JSON and a plot.
 """
 
 import argparse
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,15 +29,17 @@ import matplotlib
 import numpy as np
 import torch
 from matplotlib import pyplot
-from PIL import Image
 from torch import Tensor, nn
 
 from lore_mm.apis import init_model
 from lore_mm.apis.attention import kla_weights
 from lore_mm.apis.images import read_rgb
 from lore_mm.datasets import CUB200
+from lore_mm.datasets.davis import VOID_IDS
+from lore_mm.datasets.davis_masks import load_mask
 from lore_mm.engine.failures import run_main
 from lore_mm.engine.files import check_work_dir, replace_when_done
+from lore_mm.engine.launch import write_metrics
 from lore_mm.engine.options import OptionAction
 from lore_mm.evaluation.functional import (
     attention_distance,
@@ -46,12 +48,12 @@ from lore_mm.evaluation.functional import (
 )
 from lore_mm.models.backbones.attention import attention_of_blocks
 
-Sample = tuple[np.ndarray, np.ndarray, int | None]  # image, mask, label
+Sample = tuple[np.ndarray, np.ndarray, str | None]  # image, mask, class
 
 
 # -- images and objects ------------------------------------------------------
 def cub_samples(root: str, limit: int | None) -> Iterator[Sample]:
-    """Test images of CUB-200-2011 with their boxes and labels."""
+    """Test images of CUB-200-2011 with their boxes and classes."""
     data = CUB200(data_root=root, split='test', pipeline=[])
     lines = (Path(root) / 'bounding_boxes.txt').read_text().split('\n')
     paths = (Path(root) / 'images.txt').read_text().split('\n')
@@ -70,11 +72,11 @@ def cub_samples(root: str, limit: int | None) -> Iterator[Sample]:
         name = str(Path(info['img_path']).relative_to(Path(root) / 'images'))
         x, y, width, height = box_of[name].round().astype(int)
         mask[max(y, 0) : y + height, max(x, 0) : x + width] = True
-        yield image, mask, int(info['gt_label'])
+        yield image, mask, data.metainfo['classes'][info['gt_label']]
 
 
 def davis_samples(
-    root: str, every: int, limit: int | None
+    root: str, year: int, every: int, limit: int | None
 ) -> Iterator[Sample]:
     """Frames of DAVIS at 480p with the union of their objects' masks."""
     masks = sorted(Path(root).glob('Annotations/480p/*/*.png'))
@@ -88,7 +90,7 @@ def davis_samples(
         sequences.setdefault(path.parent.name, []).append(path)
     chosen = [p for each in sequences.values() for p in each[::every]]
     for path in chosen[:limit]:
-        mask = np.asarray(Image.open(path)) > 0
+        mask = load_mask(path, VOID_IDS[year]) > 0
         image = Path(root, 'JPEGImages/480p', path.parent.name, path.stem)
         if mask.any():
             yield read_rgb(image.with_suffix('.jpg')), mask, None
@@ -155,7 +157,10 @@ def measure(models: list[nn.Module], samples: Iterator, size: int) -> dict:
         lore.append(seeds)
         kla.append([kla_mass(m, inputs, cover, sample[2]) for m in models])
     if not bare:
-        raise ValueError('there is no image with an object to measure.')
+        raise ValueError(
+            'there is no image with an object to measure; masks of 0 and '
+            '255 are those of --year 2016.'
+        )
     mean_kla = np.array(kla, float).mean(0)  # (seeds, 2)
     return dict(
         images=len(bare),
@@ -168,14 +173,17 @@ def measure(models: list[nn.Module], samples: Iterator, size: int) -> dict:
 
 
 def kla_mass(
-    model: nn.Module, inputs: Tensor, cover: Tensor, label: int | None
+    model: nn.Module, inputs: Tensor, cover: Tensor, name: str | None
 ) -> tuple[float, float]:
     """KLA's mass on the object: of the true class, and of all; or NaN."""
     weights = kla_weights(model, inputs)
     if weights is None:
         return float('nan'), float('nan')
     mass = attention_mass(weights[0], cover)  # (K,)
-    true = float('nan') if label is None else float(mass[label])
+    # By name: the model may know other classes than the data, or order them
+    # in another way.
+    names = list((model.dataset_meta or {}).get('classes') or ())
+    true = float(mass[names.index(name)]) if name in names else float('nan')
     return true, float(mass.mean())
 
 
@@ -216,6 +224,11 @@ def table(found: dict) -> str:
         if not np.isnan(values).any():
             text = spread(100 * values, 1)
             lines.append(f'On the object, {name}: {text} %.')
+        elif not np.isnan(found['kla_all_classes']).any():
+            lines.append(
+                f'{name} is left out: not every image has a class that the '
+                'model knows by its name.'
+            )
     return '\n'.join(lines)
 
 
@@ -248,6 +261,9 @@ def parse_args() -> argparse.Namespace:
     source.add_argument('--davis', help='folder of DAVIS')
     parser.add_argument('--config', required=True)
     parser.add_argument('--checkpoint', nargs='+', required=True)
+    parser.add_argument(
+        '--year', type=int, choices=VOID_IDS, default=2017, help='of the masks'
+    )
     parser.add_argument('--size', type=int, default=224, help='short side')
     parser.add_argument('--every', type=int, default=10, help='frames')
     parser.add_argument('--limit', type=int, help='at most so many images')
@@ -268,12 +284,11 @@ def main() -> None:
     if args.cub:
         samples = cub_samples(args.cub, args.limit)
     else:
-        samples = davis_samples(args.davis, args.every, args.limit)
+        samples = davis_samples(args.davis, args.year, args.every, args.limit)
     found = measure(models, samples, args.size)
     text = table(found)
     print(text)
-    with replace_when_done(out / 'locality.json') as temp:
-        temp.write_text(json.dumps(found, indent=1) + '\n')
+    write_metrics(found, out / 'locality.json')
     with replace_when_done(out / 'locality.md') as temp:
         temp.write_text(text + '\n')
     plot(found, out / 'locality.png')

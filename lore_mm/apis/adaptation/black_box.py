@@ -1,6 +1,7 @@
 """The frozen ViT to adapt: by name, by file, or what can be had here."""
 
 import importlib.util
+import json
 import urllib.request
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import timm
 from huggingface_hub import constants, hf_hub_url, try_to_load_from_cache
 from mmengine.logging import print_log
 
+from lore_mm.engine.plain import to_plain
 from lore_mm.engine.tool_process import ToolError, run_tool
 from lore_mm.models.knowledge.cache import cache_folder
 from lore_mm.utils import config_roots, find_tool
@@ -37,10 +39,12 @@ def resolve_black_box(
         checkpoint (str | Path, optional): Local file with its weights.
 
     Returns:
-        dict | None: None if neither is given.
+        dict | None: As JSON keeps it, tuples as lists, and with the whole
+        path of local weights; None if neither is given.
 
     Raises:
-        ValueError: Weights without the name of a ViT, or an unknown name.
+        ValueError: Weights without the name of a ViT, an unknown name or
+            tag, or a config that JSON cannot keep.
         FileNotFoundError: There are no such weights.
     """
     if checkpoint is not None:
@@ -49,23 +53,20 @@ def resolve_black_box(
                 f"checkpoint '{checkpoint}' needs the name of the ViT that it "
                 'holds as black_box, such as vit_small_patch14_dinov2.'
             )
-        checkpoint = Path(checkpoint).expanduser().resolve()
-        if not checkpoint.is_file():
-            raise FileNotFoundError(
-                f"checkpoint '{checkpoint}' does not exist: give the file "
-                'with the weights of the Black Box.'
-            )
-    if black_box is None or isinstance(black_box, dict):
-        return black_box
+        checkpoint = _weights_file(checkpoint)
+    if black_box is None:
+        return None
+    if isinstance(black_box, dict):
+        return _from_config(black_box)
     name = NAMES.get(black_box, black_box)
-    base, _, tag = name.partition('.')
-    if not timm.is_model(base):
+    if not timm.is_model(name.partition('.')[0]):
         raise ValueError(
             f'black_box must be one of {", ".join(NAMES)} or a name of timm, '
             f'got {black_box!r}.'
         )
     if checkpoint is not None:
-        return _from_file(checkpoint, base)
+        _check_tag(name)
+        return _from_file(checkpoint, name)
     if not timm.is_model_pretrained(name):
         raise ValueError(
             f'timm has no weights of black_box {name!r}: give them by '
@@ -120,6 +121,47 @@ def hub_has(name: str) -> bool:
             return True
     except OSError:  # no network, a proxy's refusal, not found
         return False
+
+
+def _weights_file(path: str | Path) -> Path:
+    """The whole path of local weights, wherever a later call comes from."""
+    path = Path(path).expanduser().resolve()
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"checkpoint '{path}' does not exist: give the file with the "
+            'weights of the Black Box.'
+        )
+    return path
+
+
+def _from_config(black_box: dict) -> dict:
+    """The user's config, equal to what a later call reads of the record."""
+    try:
+        cfg = json.loads(json.dumps(to_plain(black_box)))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            'black_box must hold numbers, texts, lists and dicts alone, a '
+            f'type by its name, got {black_box} ({error}).'
+        ) from error
+    if cfg.get('checkpoint'):
+        cfg['checkpoint'] = str(_weights_file(cfg['checkpoint']))
+    return cfg
+
+
+def _check_tag(name: str) -> None:
+    """Refuse a tag that timm does not know.
+
+    The tag says how images are normalised and what CLIP's head is.
+    """
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError as error:
+        base, _, tag = name.partition('.')
+        known = timm.list_models(f'{base}.*', pretrained=True)
+        raise ValueError(
+            f'timm has no tag {tag!r} of black_box {base!r}: take '
+            f'{" or ".join(known) or base}, or {base} without a tag.'
+        ) from error
 
 
 def _from_file(path: Path, name: str = _CONVERTED_NAME) -> dict:

@@ -1,7 +1,7 @@
 """Look at a folder of images before anything is made of it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,14 @@ class FolderFacts:
         counts (dict[str, list[int]]): Images of each class in ``train``,
             ``val`` and ``test``.
         left_out (tuple[str, ...]): Files that are no images.
+        drawn (bool): Whether parts are drawn by the seed.
     """
 
     folders: tuple[str, ...]
     classes: tuple[str, ...]
     counts: dict[str, list[int]]
     left_out: tuple[str, ...]
+    drawn: bool
 
     def total(self, part: str) -> int:
         """Number of images of a part."""
@@ -42,6 +44,7 @@ def check_images(
     seed: int = 0,
     split_file: str | Path | None = None,
     threads: int = 1,
+    folders: Sequence[str] | None = None,
 ) -> FolderFacts:
     """Count a folder's images, decode each once and say what is wrong.
 
@@ -50,11 +53,14 @@ def check_images(
         seed (int): Seed of the split. Defaults to 0.
         split_file (str | Path, optional): A split that was drawn before.
         threads (int): Images to decode at a time. Defaults to 1.
+        folders (Sequence[str], optional): The class folders by label, where
+            they are known already.
 
     Raises:
         FileNotFoundError: There is no such folder.
         ValueError: It is no folder of classes, an image cannot be read or is
-            in two parts. Damaged images are named together.
+            in two parts, or class folders have other names. Damaged images are
+            named together.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -70,6 +76,7 @@ def check_images(
                 part,
                 seed=seed,
                 split_file=str(split_file) if split_file else None,
+                folders=folders,
                 pipeline=[],
             )
             for part in PARTS
@@ -92,6 +99,7 @@ def check_images(
             for part, dataset in parts.items()
         },
         left_out=tuple(sorted(left_out)),
+        drawn=parts['train'].record is not None,
     )
 
 

@@ -31,6 +31,8 @@ from .settings import Settings
 from .training import read_curves
 
 _FEW_TESTS = 100
+_TESTED = 'test_dataloader.dataset'
+OTHER = 'OTHER_FOLDER'  # for the user to fill in
 
 
 def write_results(
@@ -98,6 +100,7 @@ def write_results(
 def commands(out: Path, settings: Settings) -> dict[str, str]:
     """What to do next, and the command for it."""
     config, checkpoint = shlex.quote(str(out / CONFIG)), out / CHECKPOINT
+    quoted = shlex.quote(str(checkpoint))
     test, train = find_tool('test.py'), find_tool('train.py')
     return {
         'Name new images:': (
@@ -105,13 +108,15 @@ def commands(out: Path, settings: Settings) -> dict[str, str]:
             f'model = ClassificationInferencer({str(out / CONFIG)!r}, '
             f"{str(checkpoint)!r}); print(model('photo.jpg'))\""
         ),
-        'Test again, here or on other images:': (
-            f'python {test} {config} {shlex.quote(str(checkpoint))}'
+        'Test again:': f'python {test} {config} {quoted}',
+        'Test on other images of these classes:': (
+            f'python {test} {config} {quoted} --cfg-options '
+            f'{_TESTED}.data_root={OTHER} {_TESTED}.split=all'
         ),
         'Train longer, on from this checkpoint:': (
             f'python {train} {config} --work-dir '
             f'{shlex.quote(str(out) + "-longer")} --cfg-options '
-            f'load_from={shlex.quote(str(checkpoint))} '
+            f'load_from={quoted} '
             f'train_cfg.max_epochs={2 * settings.epochs}'
         ),
     }

@@ -9,6 +9,7 @@ METRICS = 'metrics.json'
 CONFIG = 'config.py'
 CHECKPOINT = 'checkpoint.pth'
 CLASSES = 'class_names.txt'
+SPLITS = 'splits.json'  # where parts were drawn
 LOCK = '.lock'  # held while an adaptation is at work
 # All that a finished folder holds beside its logs.
 FILES = (REPORT, METRICS, CONFIG, CHECKPOINT, CLASSES)

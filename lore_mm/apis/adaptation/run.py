@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from mmengine.config import Config
 from mmengine.logging import print_log
 
 from lore_mm.engine.files import replace_when_done
@@ -19,7 +21,7 @@ from .config import make_config, read_config, write_config
 from .hardware import Hardware, find_hardware, make_plan
 from .images import FolderFacts, check_images, check_out, default_out
 from .reporting import describe_knowledge, write_results
-from .result import CHECKPOINT, CLASSES, CONFIG, LOCK, Adaptation
+from .result import CHECKPOINT, CLASSES, CONFIG, LOCK, SPLITS, Adaptation
 from .scoring import linear_probe, score
 from .settings import (
     Settings,
@@ -72,7 +74,7 @@ def adapt(
         epochs (int, optional): Passes over the training images.
         amp (bool, optional): Mixed precision in training.
         seed (int, optional): Of the split and of training. Defaults to 0.
-        workers (int, optional): Processes that load images.
+        workers (int, optional): Processes that load images, in this call.
         resume (bool): Refuse to begin anew. Defaults to False.
 
     Returns:
@@ -140,35 +142,57 @@ def _work(
     """All steps that are not done yet."""
     settings, state, before = stored or (None, 'started', 0.0)
     seed = given.get('seed', 0) if settings is None else settings.seed
-    split_file = out / 'splits.json'
-    facts = check_images(
-        folder,
-        seed,
-        split_file if split_file.is_file() else None,
-        hardware.cores if workers is None else workers,
-    )
+    threads = hardware.cores if workers is None else workers
+    facts = _look_at(folder, out, seed, threads)
     number = facts.total('train')
     if settings is None:
         settings, box = choose_settings(folder, number, hardware, given)
     else:
         box = build_black_box(settings.black_box)
         print_log(f'Going on in {out}: {state}.', logger='current')
-    if workers is None:
-        workers = make_plan(hardware, number).workers
+    planned = make_plan(hardware, number).workers
+    planned = planned if workers is None else workers
 
     def seconds() -> float:
         return before + time.monotonic() - start
 
+    def note(state: str) -> None:
+        write_state(out, settings, state, seconds())
+
     with _alone(out):
-        _begin(out, settings, box, facts, workers, state, before)
+        _begin(out, settings, box, facts, planned, state, before)
         _say(settings, facts, hardware, out)
         if state == 'started':
-            train(out / CONFIG)
+            train(out / CONFIG, workers, partial(note, 'started'))
             keep_best(out / 'train', out / CHECKPOINT)
-            write_state(out, settings, 'trained', seconds())
-        _finish(out, settings, facts, hardware, seconds())
-        write_state(out, settings, 'finished', seconds())
+            note('trained')
+        cfg = read_config(out / CONFIG, workers)
+        _finish(out, settings, facts, hardware, cfg, seconds())
+        note('finished')
     return Adaptation.read(out)
+
+
+def _look_at(folder: Path, out: Path, seed: int, threads: int) -> FolderFacts:
+    """Check the images: those that ``out`` was begun with, if it was."""
+    split_file, known = out / SPLITS, None
+    if (out / CONFIG).is_file():
+        dataset = read_config(out / CONFIG).train_dataloader.dataset
+        known = dataset.get('folders')
+    facts = check_images(
+        folder,
+        seed,
+        split_file if split_file.is_file() else None,
+        threads,
+        known,
+    )
+    trained = any((out / 'train').glob('*.pth'))
+    if trained and facts.drawn and not split_file.is_file():
+        raise ValueError(
+            f"out '{out}' has checkpoints but its {SPLITS} is gone: another "
+            'split could test on images that were trained on. Restore the '
+            'file, or name another out to start anew.'
+        )
+    return facts
 
 
 @contextmanager
@@ -203,14 +227,7 @@ def _begin(
     with replace_when_done(out / CLASSES) as temp:
         temp.write_text('\n'.join(facts.classes) + '\n', 'utf-8')
     if not (out / CONFIG).is_file():
-        cfg = make_config(
-            settings,
-            box,
-            facts.classes,
-            facts.total('train'),
-            out,
-            workers,
-        )
+        cfg = make_config(settings, box, facts, workers)
         write_config(cfg, out / CONFIG)
 
 
@@ -219,10 +236,10 @@ def _finish(
     settings: Settings,
     facts: FolderFacts,
     hardware: Hardware,
+    cfg: Config,
     seconds: float,
 ) -> None:
     """Test, and write the results."""
-    cfg = read_config(out / CONFIG)
     model = init_model(cfg, out / CHECKPOINT, hardware.device)
     print_log(f'Testing on {facts.total("test")} images.', logger='current')
     lore = score(cfg, model)

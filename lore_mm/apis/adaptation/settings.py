@@ -164,7 +164,8 @@ def write_state(
         out (Path): Output folder.
         settings (Settings): Its settings.
         state (str): One of ``STATES``.
-        seconds (float): Worked so far, former starts included.
+        seconds (float): Worked so far, former starts included: of one that
+            was cut off, the time up to its last whole epoch.
     """
     record = dict(
         version=__version__,

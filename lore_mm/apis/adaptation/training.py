@@ -1,15 +1,23 @@
 """Train, and keep what was best on the validation images."""
 
 import argparse
+import io
 import json
 import logging
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from mmengine.hooks import Hook
 from mmengine.logging import MMLogger, print_log
+from mmengine.runner import Runner
 
-from lore_mm.engine.files import replace_when_done, safe_load_checkpoint
+from lore_mm.engine.files import (
+    CheckpointError,
+    replace_when_done,
+    safe_load_checkpoint,
+)
 from lore_mm.engine.launch import apply_train_args
 from lore_mm.engine.runner import LORERunner
 from lore_mm.engine.tool_process import best_checkpoint
@@ -36,9 +44,30 @@ def _is_progress(record: logging.LogRecord) -> bool:
     return '\n' not in text and not text.startswith('Exp name')
 
 
-def train(config: Path) -> None:
-    """Train a config, or go on where it stopped."""
-    cfg = read_config(config)
+class _AfterEpoch(Hook):
+    """Call a function after each epoch, once its checkpoint is written."""
+
+    priority = 'LOWEST'
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call = call
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        self.call()
+
+
+def train(
+    config: Path, workers: int | None, after_epoch: Callable[[], None]
+) -> None:
+    """Train a config, or go on where it stopped.
+
+    Args:
+        config (Path): Config of an adaptation.
+        workers (int, optional): Processes that load images, in the place of
+            those of the config.
+        after_epoch (Callable): Called when an epoch is trained and saved.
+    """
+    cfg = read_config(config, workers)
     # mmengine shares logs and counters between runs of one name.
     cfg.experiment_name = f'{config.parent.name}_{uuid.uuid4().hex[:8]}'
     args = argparse.Namespace(
@@ -53,7 +82,9 @@ def train(config: Path) -> None:
     )
     cfg.launcher = 'none'
     apply_train_args(cfg, args)
-    _ConciseRunner.from_cfg(cfg).train()
+    runner = _ConciseRunner.from_cfg(cfg)
+    runner.register_hook(_AfterEpoch(after_epoch))
+    runner.train()
 
 
 def keep_best(work_dir: Path, target: Path) -> int | None:
@@ -61,13 +92,26 @@ def keep_best(work_dir: Path, target: Path) -> int | None:
 
     Returns:
         int | None: Its epoch.
+
+    Raises:
+        CheckpointError: The disk is full; what was at ``target`` stays.
     """
     best = best_checkpoint(work_dir)
     content = safe_load_checkpoint(best)
     for key in _TRAINING_ONLY:
         content.pop(key, None)
-    with replace_when_done(target) as temp:
-        torch.save(content, temp)
+    # Into memory first: at a full disk torch's own writer raises a
+    # RuntimeError that does not tell why.
+    file = io.BytesIO()
+    torch.save(content, file)
+    try:
+        with replace_when_done(target) as temp:
+            temp.write_bytes(file.getbuffer())
+    except OSError as error:
+        raise CheckpointError(
+            f'cannot save {target} ({error.strerror}); the training is whole '
+            f'in {work_dir}: make room and start again, it goes on from there.'
+        ) from error
     print_log(f'Kept {best.name} as {target}', logger='current')
     return content.get('meta', {}).get('epoch')
 

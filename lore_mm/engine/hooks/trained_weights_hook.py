@@ -25,6 +25,10 @@ from lore_mm.engine.trained_weights import (
     frozen_keys,
     pop_state,
 )
+from lore_mm.engine.white_box_settings import (
+    check_white_boxes,
+    white_box_settings,
+)
 from lore_mm.registry import HOOKS
 
 _BACKBONE = 'backbone'
@@ -49,7 +53,9 @@ class TrainedWeightsHook(Hook):
     Black Box, or if any trained tensor is missing, unexpected or of another
     shape. Children of the model that it holds and the model lacks, such as
     the head when a retriever takes over a classifier's backbone, are left out
-    with a line in the log. To test or resume, the classes must agree too.
+    with a line in the log. To test or resume, the classes must agree too, and
+    the settings of the White Box that no tensor shows, such as the neighbours
+    in the LIN.
     When ``load_from`` starts a training on other classes, the backbone is
     taken over and the rest starts afresh, with a line in the log.
 
@@ -83,9 +89,11 @@ class TrainedWeightsHook(Hook):
         modules = self._modules(runner, model, state, meta, resuming)
         runner.loaded_modules = tuple(modules)
         check_black_boxes(meta.get('black_box', {}), model, state)
+        if not _starts_training(runner):  # which may take other settings
+            check_white_boxes(meta.get('white_box', {}), model)
         checkpoint['state_dict'] = fit_state_dict(state, model, modules)
         if _AVERAGE in checkpoint:
-            if _trains(runner) and not resuming:
+            if _starts_training(runner):
                 # The state dict is the average: a new one starts from it.
                 del checkpoint[_AVERAGE]
             else:
@@ -151,6 +159,7 @@ class _SavedContent(Hook):
         model = _unwrap(runner.model)
         meta = checkpoint['meta']
         meta['black_box'] = black_box_facts(model)
+        meta['white_box'] = white_box_settings(model)
         meta['classes'] = _classes(runner.train_dataloader.dataset)
         checkpoint['state_dict'] = drop_frozen(checkpoint['state_dict'], model)
         if _AVERAGE in checkpoint:
@@ -191,13 +200,16 @@ def _fit_average(
     return {**steps, **{_PREFIX + key: v for key, v in fitted.items()}}
 
 
+def _unwrap(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
+
+
 def _trains(runner: Runner) -> bool:
-    """Whether a training is loaded, not a test."""
     return isinstance(runner.optim_wrapper, OptimWrapper | OptimWrapperDict)
 
 
-def _unwrap(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
+def _starts_training(runner: Runner) -> bool:
+    return _trains(runner) and not getattr(runner, '_resume', False)
 
 
 def _dataset(runner: Runner, training: bool) -> object:

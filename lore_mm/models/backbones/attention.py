@@ -94,7 +94,7 @@ def attention_of_blocks(
         tokens [prefix | patches]; the last M columns are its prompts'.
 
     Raises:
-        TypeError: A block is no standard pre-norm block.
+        ValueError: A block is no standard pre-norm block.
     """
     prompts = None if bare else backbone.prompts_for(img)
     found = []
@@ -104,9 +104,10 @@ def attention_of_blocks(
     ):
         view = standard_block(block)
         if view is None:
-            raise TypeError(
+            raise ValueError(
                 'attention can be recomputed for standard pre-norm blocks '
-                f'without adapters or hooks, got {type(block).__name__}.'
+                f'without adapters or hooks, got {type(block).__name__}; '
+                'take a plain ViT of timm, open_clip or mmpretrain.'
             )
         found.append(attention_weights(view, tokens, own))
     return found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 DTYPES = ('float32', 'float16')
@@ -70,6 +71,9 @@ class DescriptorStore:
         dtype (str): ``'float32'`` or ``'float16'``.
         create (bool): Make the file; other processes open the one that is
             there. Defaults to True.
+
+    Raises:
+        ValueError: Another run is writing this file.
     """
 
     def __init__(
@@ -83,8 +87,10 @@ class DescriptorStore:
         check_dtype(dtype)
         self.path = Path(path)
         self.part = self.path.with_suffix('.part')
+        self._lock = None
         if create:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _lock(self.path)
             self.array = np.lib.format.open_memmap(
                 self.part, 'w+', dtype, (num_rows, dims)
             )
@@ -105,10 +111,31 @@ class DescriptorStore:
         Raises:
             ValueError: A row was not written or is not finite.
         """
-        self.flush()
-        check_descriptors(self.array)
-        self.part.replace(self.path)
+        try:
+            self.flush()
+            check_descriptors(self.array)
+            self.part.replace(self.path)
+        finally:
+            if self._lock is not None:
+                Path(self._lock.lock_file).unlink(missing_ok=True)
+                self._lock.release()
         return self.path
+
+
+def _lock(path: Path) -> FileLock:
+    """Held while the file is written; the system frees it of a killed run.
+
+    Two runs of the same model and images would write over one another.
+    """
+    lock = FileLock(path.with_suffix('.lock'), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(
+            f"descriptors '{path}' are being written by another run of the "
+            'same model and images: wait for it, or take another cache_dir.'
+        ) from error
+    return lock
 
 
 def check_dtype(dtype: str) -> None:

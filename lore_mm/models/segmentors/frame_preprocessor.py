@@ -10,6 +10,7 @@ from mmengine.model import ImgDataPreprocessor
 from torch import Tensor
 
 from lore_mm.registry import MODELS
+from lore_mm.utils import check_rgb
 
 _ROUNDINGS = {'floor': math.floor, 'nearest': round, 'ceil': math.ceil}
 _INTERPOLATIONS = ('bilinear', 'bicubic', 'area', 'nearest', 'lanczos')
@@ -120,15 +121,20 @@ class FramePreprocessor(ImgDataPreprocessor):
         """Hand the videos on; frames come to :meth:`frame` one by one."""
         return self.cast_data(data)
 
-    def frame(self, img: np.ndarray) -> Tensor:
+    def frame(self, img: np.ndarray, name: str = 'a frame') -> Tensor:
         """Resize and normalise a frame.
 
         Args:
             img (np.ndarray): RGB (H, W, 3), uint8.
+            name (str): For messages. Defaults to ``'a frame'``.
 
         Returns:
             Tensor: (1, 3, h, w), float32, on the model's device.
+
+        Raises:
+            ValueError: The frame has another shape or type.
         """
+        check_rgb(img, name)
         height, width = frame_size(img.shape[:2], *self.sizing)
         img = mmcv.imresize(
             np.ascontiguousarray(img),

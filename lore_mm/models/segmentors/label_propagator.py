@@ -102,18 +102,20 @@ class LabelPropagator(BaseSegmentor):
             np.ndarray: Ids (H, W); the first is ``first_mask``.
 
         Raises:
-            ValueError: The mask and the frames differ in size.
+            ValueError: The mask and the frames differ in size, or a frame is
+                not RGB of type uint8.
         """
         state = LabelPropagation(**self.propagation)
         size = first_mask.shape
         for index, img in enumerate(frames):
+            what = f"frame {index} of '{name}'"
+            inputs = self.data_preprocessor.frame(img, what)
             if img.shape[:2] != size:
                 raise ValueError(
-                    f"frame {index} of '{name}' has {img.shape[0]} x "
-                    f'{img.shape[1]} pixels, but the first mask '
-                    f'{size[0]} x {size[1]}; they must be of one size.'
+                    f'{what} has {img.shape[0]} x {img.shape[1]} pixels, but '
+                    f'the first mask {size[0]} x {size[1]}; they must be of '
+                    f'one size.'
                 )
-            inputs = self.data_preprocessor.frame(img)
             features = self.extract_feat(inputs)[0]
             # Cosines need all their digits, whatever the ViT ran with.
             with torch.autocast(features.device.type, enabled=False):

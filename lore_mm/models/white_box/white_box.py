@@ -241,6 +241,22 @@ class WhiteBox(nn.Module):
         return self.embed_dims * (2 if '_' in self.pool else 1)
 
     @property
+    def settings(self) -> dict[str, int | bool | str]:
+        """What is computed differently by the same weights.
+
+        By the names of the arguments; whatever has no effect is left out.
+        """
+        names = ['deep', 'read_layer', 'write_layer', 'global_layer', 'pool']
+        if not self.read_layer:
+            names.append('position')
+        if self.pool == 'outlier':
+            names.append('top_patches')
+        found = {name: getattr(self, name) for name in names}
+        if isinstance(self.lin, LocalityInteractionNetwork):
+            found |= dict(variant=self.lin.variant, k=self.lin.k)
+        return found | dict(before_pre_norm=self.before_pre_norm)
+
+    @property
     def num_prompts(self) -> int:
         """Prompts per layer, global and local."""
         return self.num_global_prompts + self.num_local_prompts

@@ -91,7 +91,7 @@ def test_nothing_is_left_behind(plain_vit, make_model, make_image):
 def test_unknown_blocks_are_named(plain_vit, make_image):
     img = make_image(plain_vit)
     plain_vit.blocks[1].attn.register_forward_hook(lambda *a: None)
-    with pytest.raises(TypeError, match='standard pre-norm blocks.*Block'):
+    with pytest.raises(ValueError, match='standard pre-norm blocks.*Block'):
         attention_of_blocks(LOREViT(plain_vit), img)
 
 

@@ -60,6 +60,18 @@ def test_written_rows_are_read_again(tmp_path, dtype):
     np.testing.assert_allclose(found, values.detach(), atol=1e-3)
 
 
+def test_a_second_run_does_not_write_over_the_first(tmp_path):
+    path = tmp_path / 'a.npy'
+    first = DescriptorStore(path, 2, 3)
+    first.write(0, torch.ones(3))
+    with pytest.raises(ValueError, match=r"a\.npy' are being written by"):
+        DescriptorStore(path, 2, 3)
+    first.write(1, torch.ones(3))
+    assert np.array_equal(open_descriptors(first.finish()), np.ones((2, 3)))
+    DescriptorStore(path, 2, 3)  # free again, as of a run that was killed
+    DescriptorStore(path, 2, 3)
+
+
 def test_missing_and_broken_rows(tmp_path):
     store = DescriptorStore(tmp_path / 'a.npy', 3, 2)
     store.write(0, torch.ones(2))

@@ -41,6 +41,22 @@ def test_frame_as_dino_reads_it():
 
 
 @pytest.mark.parametrize(
+    'frame, got',
+    [
+        (np.zeros((32, 32, 3), np.float32), 'float32 .32, 32, 3.'),
+        (np.zeros((32, 32), np.uint8), 'uint8 .32, 32.'),
+        (np.zeros((32, 32, 4), np.uint8), 'uint8 .32, 32, 4.'),
+        (np.zeros((0, 32, 3), np.uint8), 'uint8 .0, 32, 3.'),
+        (torch.zeros(32, 32, 3, dtype=torch.uint8), 'Tensor'),
+    ],
+)
+def test_other_pixels_are_refused(frame, got):
+    message = f'a frame must be RGB .* of type uint8, got {got};'
+    with pytest.raises(ValueError, match=message):
+        FramePreprocessor(**VALUES).frame(frame)
+
+
+@pytest.mark.parametrize(
     'options,message',
     [
         (dict(short_side=0), 'short_side must be at least 1, got 0'),
