@@ -6,7 +6,7 @@
 docs/results.md and ``configs/ablation/vit-s_textile_released.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.53 M of 24.6 M weights (3 classes).
-Figures: top-1 94.4 % with 100 images of a class, 4 epochs (docs/results.md).
+Figures: top-1 98.2 % with 100 images of a class (docs/results.md).
 """
 
 _base_ = [

@@ -1,7 +1,8 @@
-"""Gentle recipe of LORE: smaller steps and first prompts, few epochs.
+"""Gentle recipe of LORE: smaller steps and first prompts.
 
 For sets whose classes differ by little against what all images share. The rate
-was chosen on validation images of the textile set; see docs/results.md.
+was chosen on validation images of the textile set; there four epochs gave
+94.4 % and 16 gave 98.2 (docs/results.md).
 """
 
 optim_wrapper = dict(
@@ -18,7 +19,7 @@ optim_wrapper = dict(
 param_scheduler = dict(
     type='CosineAnnealingLR', by_epoch=True, convert_to_iter_based=True
 )
-train_cfg = dict(by_epoch=True, max_epochs=6, val_interval=1)
+train_cfg = dict(by_epoch=True, max_epochs=16, val_interval=1)
 val_cfg = dict()
 test_cfg = dict()
 auto_scale_lr = dict(base_batch_size=32)
