@@ -87,3 +87,37 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
         return f'Did you mean {" or ".join(map(repr, near))}?'
     more = ', ...' if len(known) > 5 else ''
     return f'Known: {", ".join(map(repr, known[:5]))}{more}.'
+
+
+def class_difference(
+    known: Sequence[str],
+    found: Sequence[str],
+    names: tuple[str, str],
+    places: tuple[str, str],
+    verb: str = 'has',
+) -> str | None:
+    """Say how two lists of classes differ, for a message.
+
+    Args:
+        known (Sequence[str]): Classes by label that were trained on.
+        found (Sequence[str]): Those to compare.
+        names (tuple[str, str]): Whose they are: ``('train', 'val')``.
+        places (tuple[str, str]): Where a class is: ``('in train', 'in val')``.
+        verb (str): Between the first name and its number of classes.
+
+    Returns:
+        str | None: Their numbers, or the first class that differs; None
+        where they are the same.
+    """
+    (first, second), (there, here) = names, places
+    if len(known) != len(found):
+        return (
+            f'{first} {verb} {len(known)} classes, {second} has {len(found)}'
+        )
+    for i, (one, other) in enumerate(zip(known, found, strict=True)):
+        if one != other:
+            return (
+                f'{first} and {second} have {len(known)} classes, but class '
+                f'{i} is {one!r} {there} and {other!r} {here}'
+            )
+    return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .class_names import class_difference
 from .records import write_record
 from .sampling import relative_names
 
@@ -87,16 +88,13 @@ def check_same_classes(train: Any, dataset: Any, split: str) -> None:
         ValueError: Number, names or order of the classes differ.
     """
     wanted, found = _class_names(train), _class_names(dataset)
-    if not wanted or not found or wanted == found:
+    if not wanted or not found:
         return
-    if len(wanted) != len(found):
-        rule = f'train has {len(wanted)} classes, {split} has {len(found)}'
-    else:
-        i = next(i for i, c in enumerate(found) if c != wanted[i])
-        rule = (
-            f'train and {split} have {len(wanted)} classes, but class {i} is '
-            f'{wanted[i]!r} in train and {found[i]!r} in {split}'
-        )
+    rule = class_difference(
+        wanted, found, ('train', split), ('in train', f'in {split}')
+    )
+    if rule is None:
+        return
     raise ValueError(
         f'{rule}, so that {split} would be scored by other labels; name the '
         'same classes in the same order, by a folder for each in both, or by '

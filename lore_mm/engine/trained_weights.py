@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from lore_mm.datasets.class_names import class_difference
 from lore_mm.models.black_boxes import BlackBox
 
 from .files import CheckpointError, safe_load_checkpoint
@@ -114,19 +115,17 @@ def check_classes(
     Raises:
         CheckpointError: Their number, names or order differ.
     """
-    if saved is None or current is None or list(saved) == list(current):
+    if saved is None or current is None:
         return
-    if len(saved) != len(current):
-        rule = (
-            f'the checkpoint was trained on {len(saved)} classes, the data '
-            f'has {len(current)}'
-        )
-    else:
-        i = next(i for i, c in enumerate(current) if c != saved[i])
-        rule = (
-            f'the checkpoint and the data have {len(saved)} classes, but '
-            f'class {i} is {saved[i]!r} there and {current[i]!r} here'
-        )
+    rule = class_difference(
+        saved,
+        current,
+        ('the checkpoint', 'the data'),
+        ('there', 'here'),
+        verb='was trained on',
+    )
+    if rule is None:
+        return
     raise CheckpointError(
         f'{rule}; take the data it was trained on, or train anew with '
         f'load_from, which keeps the backbone.'
@@ -231,9 +230,10 @@ def load_trained_state(
         state = pop_state(checkpoint)
         meta = checkpoint.get('meta', {})
         check_black_boxes(meta.get('black_box', {}), model, state)
-        check_white_boxes(meta.get('white_box', {}), model)
         own = children_of(model.state_dict())
-        model.load_state_dict(fit_state_dict(state, model, own))
+        fitted = fit_state_dict(state, model, own)
+        check_white_boxes(meta.get('white_box', {}), model)
+        model.load_state_dict(fitted)
     except CheckpointError as error:
         raise CheckpointError(f'{name}: {error}') from error
     return meta

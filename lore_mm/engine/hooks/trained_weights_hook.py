@@ -89,9 +89,10 @@ class TrainedWeightsHook(Hook):
         modules = self._modules(runner, model, state, meta, resuming)
         runner.loaded_modules = tuple(modules)
         check_black_boxes(meta.get('black_box', {}), model, state)
+        checkpoint['state_dict'] = fit_state_dict(state, model, modules)
+        # After the weights: another preset is told by their names.
         if not _starts_training(runner):  # which may take other settings
             check_white_boxes(meta.get('white_box', {}), model)
-        checkpoint['state_dict'] = fit_state_dict(state, model, modules)
         if _AVERAGE in checkpoint:
             if _starts_training(runner):
                 # The state dict is the average: a new one starts from it.
