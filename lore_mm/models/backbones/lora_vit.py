@@ -76,3 +76,15 @@ class LoRAViT(PromptedBackbone):
         if self.out_type == 'lore':
             return LOREFeatures(black_box.project(tokens[:, 0]))
         return self.format(tokens, grid)
+
+    def prompts_for(self, img: Tensor) -> None:
+        """LoRA writes no prompts, and changes the maps that make attention.
+
+        Raises:
+            ValueError: Always.
+        """
+        raise ValueError(
+            'attention maps are made of models with prompts, got LoRAViT, '
+            'which changes the weights of each block; take a LOREViT or a '
+            'PromptedViT.'
+        )

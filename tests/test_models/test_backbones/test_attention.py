@@ -97,7 +97,7 @@ def test_unknown_blocks_are_named(plain_vit, make_image):
 
 def test_weights_changed_by_lora_are_refused(make_case, make_image):
     black_box = make_case('vit').black_box
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(ValueError, match='got LoRAViT, which changes the'):
         attention_of_blocks(LoRAViT(black_box, rank=2), make_image(black_box))
 
 
