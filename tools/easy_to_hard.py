@@ -57,6 +57,8 @@ def select(
     command += ['--work-dir', args.work_dir / f'select_{how}']
     if args.cfg_options:
         command += ['--cfg-options', *args.cfg_options]
+    if args.amp:
+        command.append('--amp')
     if checkpoint is not None:
         command += ['--checkpoint', checkpoint]
     log = args.work_dir / 'select_images.py.txt'

@@ -235,3 +235,13 @@ def test_both_kinds_of_images(tmp_path) -> None:
     out = tool['with_easy'](tmp_path / 'easy.json', tmp_path / 'hard.json')
     found = json.loads(out.read_text())
     assert found == dict(indices=[1, 2, 4], selected='hard.json', length=9)
+
+
+def test_both_stages_are_mixed_precision(
+    call_tool, stand_ins, tiny_config, tmp_path
+) -> None:
+    command = ['easy_to_hard.py', tiny_config(), '--shots', 2, '--amp']
+    call_tool(*command, '--work-dir', tmp_path / 'e2h')
+    asked = [(name, '--amp' in args) for name, args in stand_ins]
+    both = [('select_images.py', True), ('train.py', True)]
+    assert [each for each in asked if each[0] != 'test.py'] == both * 2
