@@ -84,6 +84,10 @@ class PromptedBackbone(BaseBackbone):
             )
         if not isinstance(black_box, nn.Module):
             black_box = MODELS.build(black_box)
+        if out_type != 'lore':
+            # Not frozen and yet unused, it would stop several processes.
+            for weight in black_box.projection_weights():
+                weight.requires_grad_(False)
         self.black_box = black_box
         self.out_type = out_type
         self.fast = fast
@@ -93,8 +97,8 @@ class PromptedBackbone(BaseBackbone):
     def train(self, mode: bool = True) -> 'PromptedBackbone':
         """Set the mode; mmpretrain's backbones do not return themselves.
 
-        Constants are dropped: mmengine's EMAHook writes to parameters in a
-        way that :func:`versions` does not see, before it sets the mode.
+        Constants are dropped: fused optimizers, and mmengine's EMAHook before
+        it sets the mode, write to parameters unseen by :func:`versions`.
         """
         super().train(mode)
         self._constants.clear()

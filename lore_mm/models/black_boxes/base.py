@@ -106,6 +106,10 @@ class BlackBox(nn.Module):
         """Map the normed CLS token (B, C) to (B, out_dims)."""
         return cls_token
 
+    def projection_weights(self) -> list[nn.Parameter]:
+        """The weights that :meth:`project` alone uses."""
+        return []
+
     def forward(self, img: Tensor) -> Tensor:
         """Tokens (B, P + N, C) after the last norm, without prompts."""
         tokens = self.pre_norm(self.embed(*self.patchify(img)))

@@ -160,6 +160,10 @@ class OpenCLIPBlackBox(BlackBox):
         """See :meth:`BlackBox.project`."""
         return cls_token @ self.visual.proj
 
+    def projection_weights(self) -> list[nn.Parameter]:
+        """See :meth:`BlackBox.projection_weights`."""
+        return [self.visual.proj]
+
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
         return self._describe(self.model_name)

@@ -169,6 +169,10 @@ class TimmBlackBox(BlackBox):
         """See :meth:`BlackBox.project`."""
         return self.model.head(cls_token) if self.has_projection else cls_token
 
+    def projection_weights(self) -> list[nn.Parameter]:
+        """See :meth:`BlackBox.projection_weights`."""
+        return list(self.model.head.parameters())  # none of an Identity
+
     def describe(self) -> str:
         """See :meth:`BlackBox.describe`."""
         return self._describe(self.model_name)

@@ -84,13 +84,25 @@ class CoOpHead(TextHead):
         self._tower = (tower.eval(), tokenizer(texts))
         self._features = None
 
+    def train(self, mode: bool = True) -> 'CoOpHead':
+        """Set the mode; drop the text features.
+
+        Fused optimizers and mmengine's EMAHook change the context in a way
+        that its version does not tell.
+        """
+        self._features = None
+        return super().train(mode)
+
     def text_features(self) -> Tensor:
         """See :meth:`TextHead.text_features`.
 
         Raises:
             SetupError: The classes were never set.
         """
-        if torch.is_grad_enabled() and self.context.requires_grad:
+        device = self.context.device.type
+        if torch.is_autocast_enabled(device) or (
+            torch.is_grad_enabled() and self.context.requires_grad
+        ):
             return self._encode()
         # At inference once: until the context changes.
         key = (self.context._version, self.context.data_ptr())

@@ -176,8 +176,8 @@ class LinearNorm(nn.Module):
     def train(self, mode: bool = True) -> 'LinearNorm':
         """Set the mode; drop the folded weights.
 
-        Writing to ``parameter.data``, as mmengine's EMAHook does before each
-        validation, changes a weight unseen by :func:`versions`.
+        Fused optimizers, and mmengine's EMAHook before each validation,
+        change a weight unseen by :func:`versions`.
         """
         self._folded = None
         return super().train(mode)
@@ -235,7 +235,8 @@ def grouped_linear(
 def versions(tensors: list[Tensor]) -> tuple:
     """A key that changes when any tensor is written to or replaced.
 
-    Not when it is written to through ``.data``. Keep the tensors' memory
+    Not when it is written to through ``.data`` or by a fused optimizer, so
+    drop what the key is for when the mode is set. Keep the tensors' memory
     (``detach()`` shares it) beside the key: once it is free, another tensor
     may get the same address.
     """

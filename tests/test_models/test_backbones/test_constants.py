@@ -161,3 +161,19 @@ def test_no_state_is_added(model, img):
     with torch.no_grad():
         model(img)
     assert set(model.state_dict()) == keys
+
+
+def test_follow_a_fused_optimizer(model, img):
+    """Its steps leave no trace in the version of a tensor."""
+    weights = [p for p in model.parameters() if p.requires_grad]
+    solver = torch.optim.AdamW(weights, lr=0.1, fused=True)
+    with torch.no_grad():
+        before = model(img)[0]
+    model.train()(img)[0].square().sum().backward()
+    solver.step()
+    with torch.no_grad():
+        after = model.eval()(img)[0]
+        torch.testing.assert_close(
+            after, fresh(model, img), rtol=1e-5, atol=1e-5
+        )
+    assert not torch.allclose(before, after)

@@ -206,6 +206,23 @@ def test_projection_is_for_lore_only(make_case, make_model, make_image):
     assert read(model, img, 'lore').cls_token.shape == (3, 20)
 
 
+@pytest.mark.parametrize('kind', ['clip', 'open-clip', 'vit'])
+@pytest.mark.parametrize('out_type', OUT_TYPES)
+def test_what_is_trained_of_a_black_box_is_used(
+    make_case, make_image, kind, out_type
+):
+    """Several processes wait for a gradient of each trained weight."""
+    case = make_case(kind, frozen=False)
+    model = LOREViT(case.black_box, out_type=out_type)
+    only(model(make_image(case.black_box))).square().sum().backward()
+    idle = {
+        name
+        for name, weight in model.named_parameters()
+        if weight.requires_grad and weight.grad is None
+    }
+    assert not idle
+
+
 @pytest.mark.parametrize('preset', ['released', 'paper', 'extended'])
 @pytest.mark.parametrize('height, width', [(2, 5), (4, 4), (6, 1)])
 def test_any_size(plain_vit, make_model, make_image, preset, height, width):
