@@ -117,14 +117,17 @@ class LOREHead(ClsHead):
                     "be 'lore'. 0 reads the CLS token alone."
                 )
             parts.append(pooled)
-        # Not in half precision under autocast; in the weights' own otherwise.
         dtype = self.fc.weight.dtype
         parts = [F.normalize(part.to(dtype), dim=-1) for part in parts]
         return self.scale / len(parts) ** 0.5 * torch.cat(parts, dim=-1)
 
     def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
-        """Logits (B, K)."""
-        return self.fc(self.pre_logits(feats))
+        """Logits (B, K), in the precision of the weights also under autocast.
+
+        Half of it would round logits of ``scale`` to a sixteenth.
+        """
+        with torch.autocast(self.fc.weight.device.type, enabled=False):
+            return self.fc(self.pre_logits(feats))
 
     def loss(
         self,

@@ -84,8 +84,10 @@ class TextHead(ClsHead):
         return F.normalize(cls_token.float(), dim=-1)
 
     def forward(self, feats: LOREFeatures | tuple[Tensor, ...]) -> Tensor:
-        """Logits (B, K)."""
-        return self.scale * self.pre_logits(feats) @ self.text_features().T
+        """Logits (B, K), float32 also under autocast."""
+        images, texts = self.pre_logits(feats), self.text_features()
+        with torch.autocast(images.device.type, enabled=False):
+            return self.scale * images @ texts.T
 
     def loss(
         self,

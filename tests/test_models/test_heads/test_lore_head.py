@@ -253,3 +253,10 @@ def test_built_from_config_with_small_weights():
 def test_constructor_errors(kwargs, match):
     with pytest.raises(ValueError, match=match):
         LOREHead(**{'num_classes': 3, 'in_channels': DIMS, **kwargs})
+
+
+def test_logits_are_not_rounded_in_mixed_precision(features):
+    head = make()
+    with torch.autocast('cpu', torch.bfloat16):
+        logits = head(features)
+    torch.testing.assert_close(logits, head(features), rtol=0, atol=0)

@@ -128,6 +128,39 @@ def test_coop_at_inference_runs_the_tower_once(clip, feats) -> None:
     assert head.text_features().requires_grad
 
 
+def test_coop_follows_a_fused_optimizer(clip, feats) -> None:
+    """Its steps leave no trace in the version of a tensor."""
+    head = make(CoOpHead, clip)
+    solver = torch.optim.AdamW([head.context], lr=1.0, fused=True)
+    with torch.no_grad():
+        before = head.eval().text_features()
+    head.train().text_features().sum().backward()
+    solver.step()
+    with torch.no_grad():
+        after = head.eval().text_features()
+        torch.testing.assert_close(after, head._encode())
+    assert not torch.allclose(before, after)
+
+
+def test_coop_keeps_nothing_of_mixed_precision(clip, feats) -> None:
+    head = make(CoOpHead, clip).eval()
+    with torch.no_grad():
+        with torch.autocast('cpu', torch.bfloat16):
+            rounded = head.text_features()
+        torch.testing.assert_close(head.text_features(), head._encode())
+    assert not torch.equal(head.text_features(), rounded)
+
+
+@pytest.mark.parametrize('kind', [ZeroShotHead, CLIPAdapterHead, CoOpHead])
+def test_logits_are_not_rounded_in_mixed_precision(kind, clip, feats) -> None:
+    head = make(kind, clip).eval()
+    with torch.autocast('cpu', torch.bfloat16):
+        images, texts = head.pre_logits(feats), head.text_features()
+        logits = head(feats)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(logits, head.scale * images @ texts.T.float())
+
+
 @pytest.mark.parametrize('kind', [ZeroShotHead, CLIPAdapterHead, CoOpHead])
 def test_loss_and_prediction(kind, clip, feats) -> None:
     head = make(kind, clip)
