@@ -1,4 +1,4 @@
-"""``model.backbone.white_box=None``: LORE's config as the bare Black Box."""
+"""Parts of LORE's config that nothing feeds or reads are left out."""
 
 from collections.abc import MutableMapping
 
@@ -11,9 +11,11 @@ _HEAD = {'local_channels': 0, 'constraint': None}
 def leave_out_white_box(cfg: MutableMapping) -> None:
     """Leave out what only a White Box feeds, where there is none.
 
-    So that one key turns a classifier of LORE into the linear probe beside
-    it: the neck and the constraint would train nothing, and the head would
-    look for pooled tokens.
+    So that ``model.backbone.white_box=None`` turns a classifier of LORE into
+    the linear probe beside it: the neck and the constraint would train
+    nothing, and the head would look for pooled tokens. In the same way
+    ``model.head.constraint=None`` leaves the neck out, whose prototypes
+    nothing else reads.
 
     Args:
         cfg (MutableMapping): A config; changed in place.
@@ -24,22 +26,23 @@ def leave_out_white_box(cfg: MutableMapping) -> None:
     backbone, head = model.get('backbone'), model.get('head')
     if not _is(backbone, 'LOREViT') or not _is(head, 'LOREHead'):
         return
-    if backbone.get('white_box') is not None:
-        return
+    bare = backbone.get('white_box') is None
     left_out = []
-    if _is(model.get('neck'), 'KnowledgeLocalityNeck'):
+    unread = bare or head.get('constraint') is None
+    if unread and _is(model.get('neck'), 'KnowledgeLocalityNeck'):
         model['neck'] = None
         left_out.append('neck')
     for key, value in _HEAD.items():
-        if head.get(key):
+        if bare and head.get(key):
             head[key] = value
             left_out.append(f'head.{key}')
     if left_out:
-        print_log(
-            f'white_box=None, the bare Black Box: left out '
-            f'{", ".join(left_out)}.',
-            logger='current',
+        why = (
+            'white_box=None, the bare Black Box'
+            if bare
+            else 'constraint=None, no prototypes'
         )
+        print_log(f'{why}: left out {", ".join(left_out)}.', logger='current')
 
 
 def _is(part: object, name: str) -> bool:

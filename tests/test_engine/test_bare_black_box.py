@@ -34,6 +34,13 @@ def test_trains_as_a_linear_probe(tiny_runner, local):
     assert 'white_box=None' in saved['meta']['cfg'].replace(' ', '')
 
 
+def test_no_constraint_needs_no_neck(tiny_runner):
+    """Prototypes that nothing reads would be trained in vain."""
+    runner = tiny_runner(train_cfg__max_epochs=1, model__head__constraint=None)
+    runner.train()
+    assert not runner.model.with_neck
+
+
 @pytest.mark.parametrize(
     'change',
     [
@@ -47,7 +54,9 @@ def test_what_stays(change):
     model = dict(
         backbone=dict(type=LOREViT, white_box=None),
         neck=dict(type='KnowledgeLocalityNeck'),
-        head=dict(type='lore_mm.LOREHead', local_channels=4),
+        head=dict(
+            type='lore_mm.LOREHead', local_channels=4, constraint=dict()
+        ),
     )
     model.update(change)
     before = {name: dict(part) for name, part in model.items()}
