@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 from mmengine.dataset import pseudo_collate
+from torch.utils.data import DataLoader
 
 from lore_mm.engine.hooks import NormStatisticsHook
 from lore_mm.models.white_box.norm import TokenBatchNorm
@@ -332,5 +333,17 @@ def test_when_a_loop_by_iterations_measures(
 
 def test_measures_with_batches_of_one(run):
     runner = run(epochs=1, train_dataloader__batch_size=1)
+    hook_of(runner).before_train(runner)
+    assert torch.isfinite(statistics(runner.model.backbone)[0]).all()
+
+
+def test_measures_where_a_batch_sampler_tells_no_batch_size(run):
+    runner = run(epochs=1)
+    loader = runner.build_dataloader(runner.cfg.train_dataloader)
+    runner.train_loop.dataloader = DataLoader(
+        loader.dataset,
+        batch_sampler=[[0, 1, 2], [3, 4]],
+        collate_fn=loader.collate_fn,
+    )
     hook_of(runner).before_train(runner)
     assert torch.isfinite(statistics(runner.model.backbone)[0]).all()

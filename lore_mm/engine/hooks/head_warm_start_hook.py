@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 import torch
-from mmengine.dist import broadcast, is_main_process
+from mmengine.dist import broadcast
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.feature_extraction import (
     TrainSetFeatures,
-    bare_model,
     extract_train_features,
     was_loaded,
 )
@@ -100,28 +100,30 @@ class HeadWarmStartHook(Hook):
         self._fill(layer, data)
 
     def _fill(self, layer: nn.Linear, data: TrainSetFeatures) -> None:
-        """Fit on rank 0 and write the same values on all ranks."""
-        weight = torch.zeros_like(layer.weight, requires_grad=False)
-        bias = weight.new_zeros(layer.out_features)
-        if is_main_process():
-            fitted = fit_logistic_regression(
-                data.features,
-                data.labels,
-                layer.out_features,
-                self.inverse_strength,
-                fit_bias=layer.bias is not None,
-                max_iter=self.max_iter,
-            )
-            weight.copy_(fitted[0])
-            bias.copy_(fitted[1])
-            logits = data.features.double() @ fitted[0].T + fitted[1]
-            right = (logits.argmax(-1) == data.labels).double().mean()
-            print_log(
-                f'Head warm start: logistic regression on '
-                f'{len(data.labels)} images, {100 * float(right):.2f} % of '
-                'them right.',
-                logger='current',
-            )
+        """Fit, and write the values of rank 0 on all ranks.
+
+        Every rank fits, as it has the same features: with many classes that
+        may take longer than a rank may wait for another.
+        """
+        features, labels = data.features, data.labels
+        if layer.weight.is_cuda:
+            features, labels = (x.to(layer.weight.device) for x in data[:2])
+        fitted = fit_logistic_regression(
+            features,
+            labels,
+            layer.out_features,
+            self.inverse_strength,
+            fit_bias=layer.bias is not None,
+            max_iter=self.max_iter,
+        )
+        logits = features.double() @ fitted[0].T + fitted[1]
+        right = (logits.argmax(-1) == labels).double().mean()
+        print_log(
+            f'Head warm start: logistic regression on {len(labels)} images, '
+            f'{100 * float(right):.2f} % of them right.',
+            logger='current',
+        )
+        weight, bias = (part.to(layer.weight) for part in fitted)
         broadcast(weight)
         broadcast(bias)
         with torch.no_grad():

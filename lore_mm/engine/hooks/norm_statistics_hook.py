@@ -9,8 +9,8 @@ from mmengine.hooks import EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 from torch.utils.data import DataLoader
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.feature_extraction import (
-    bare_model,
     eval_mode,
     val_pipeline,
     with_pipeline,
@@ -158,7 +158,8 @@ class NormStatisticsHook(Hook):
         order = torch.randperm(
             len(dataset), generator=torch.Generator().manual_seed(0)
         )[: self.num_samples].tolist()
-        size = max(2, source.batch_size * get_world_size())  # for a variance
+        # None with a batch sampler. Two at least, for a variance.
+        size = max(2, (source.batch_size or 1) * get_world_size())
         size = min(size, len(order))
         return DataLoader(
             dataset,
