@@ -16,9 +16,9 @@ from mmengine.runner import autocast
 
 from lore_mm.datasets.records import write_record
 from lore_mm.engine import load_trained_weights
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.easy_to_hard import HOWS, select_images
 from lore_mm.engine.failures import run_main
-from lore_mm.engine.feature_extraction import bare_model
 from lore_mm.engine.launch import (
     add_common_arguments,
     build_runner,

@@ -15,7 +15,8 @@ from torch.nn.functional import normalize
 from lore_mm.datasets.sampling import by_class
 from lore_mm.datasets.seeded_subset import SeededSubset
 
-from .feature_extraction import bare_model, extract_train_features
+from .bare_model import bare_model
+from .feature_extraction import extract_train_features
 
 HOWS = ('easiest', 'hardest')
 

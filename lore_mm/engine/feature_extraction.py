@@ -9,11 +9,12 @@ import torch
 from mmengine.dataset import Compose, RepeatDataset, pseudo_collate
 from mmengine.dist import all_gather_object, get_dist_info
 from mmengine.logging import print_log
-from mmengine.model import is_model_wrapper
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner, autocast
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+
+from .bare_model import bare_model
 
 # What identifies an image in the meta information that PackInputs keeps.
 ID_KEYS = ('img_path', 'sample_idx')
@@ -36,12 +37,6 @@ class TrainSetFeatures(NamedTuple):
     features: Tensor
     labels: Tensor
     ids: list[dict]
-
-
-def bare_model(runner: Runner) -> nn.Module:
-    """The runner's model without a distributed wrapper."""
-    model = runner.model
-    return model.module if is_model_wrapper(model) else model
 
 
 def extract_train_features(

@@ -12,9 +12,7 @@ from mmengine.dist import (
     is_main_process,
 )
 from mmengine.evaluator import Evaluator
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner, TestLoop, autocast
-from torch import nn
 from torch.utils.data import DataLoader
 
 from lore_mm.models.retrievers.descriptor_store import (
@@ -24,7 +22,8 @@ from lore_mm.models.retrievers.descriptor_store import (
 )
 from lore_mm.registry import LOOPS
 
-from .config_keys import ConfigError
+from .bare_model import bare_model
+from .hooks.white_box_check_hook import check_white_box
 
 
 @LOOPS.register_module()
@@ -65,7 +64,7 @@ class RetrievalTestLoop(TestLoop):
 
     def run(self) -> dict:
         """Describe the images, unless it was done before, and score them."""
-        self._check_trained()
+        check_white_box(self.runner)
         if self.cache_dir is None:
             return super().run()
         self.runner.call_hook('before_test')
@@ -89,22 +88,6 @@ class RetrievalTestLoop(TestLoop):
         self.runner.call_hook('after_test')
         return metrics
 
-    def _check_trained(self) -> None:
-        """Raise where a White Box would be scored with random weights."""
-        backbone = getattr(self._model(), 'backbone', None)
-        has_white_box = getattr(backbone, 'white_box', None) is not None
-        if has_white_box and not self.runner._has_loaded:
-            raise ConfigError(
-                'the White Box is not trained: give a checkpoint, or '
-                '--cfg-options model.backbone.white_box=None for the bare '
-                'Black Box.'
-            )
-
-    def _model(self) -> nn.Module:
-        """The model without a distributed wrapper."""
-        model = self.runner.model
-        return model.module if is_model_wrapper(model) else model
-
     def _path(self) -> Path:
         """Where the descriptors of this model and these images belong."""
         config = self.runner.cfg
@@ -116,7 +99,9 @@ class RetrievalTestLoop(TestLoop):
             dtype=self.descriptor_dtype,
         )
         key = descriptor_key(
-            self._model(), facts, self.dataloader.dataset.image_facts()
+            bare_model(self.runner),
+            facts,
+            self.dataloader.dataset.image_facts(),
         )
         return Path(self.cache_dir, f'{key}.npy')
 

@@ -1,9 +1,9 @@
 """Give the neck its class embeddings before training."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.registry import HOOKS
 
 
@@ -23,9 +23,7 @@ class ClassEmbeddingHook(Hook):
         Raises:
             ValueError: The training set names no classes.
         """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        neck = getattr(model, 'neck', None)
+        neck = getattr(bare_model(runner), 'neck', None)
         if not hasattr(neck, 'set_classes'):
             return
         classes = runner.train_dataloader.dataset.metainfo.get('classes')

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from mmengine.dist import all_reduce
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.files import (
     LAST_CHECKPOINT,
     CheckpointError,
@@ -82,9 +82,7 @@ class FiniteLossHook(Hook):
         Raises:
             InvalidLossError: One is NaN or infinite.
         """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        for name, param in model.named_parameters():
+        for name, param in bare_model(runner).named_parameters():
             if param.requires_grad and not param.isfinite().all():
                 raise InvalidLossError(
                     f'{name} is not finite after epoch {runner.epoch}, '

@@ -8,8 +8,8 @@ from mmengine.logging import print_log
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.feature_extraction import (
-    bare_model,
     extract_train_features,
     was_loaded,
 )

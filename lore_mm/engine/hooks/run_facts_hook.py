@@ -7,7 +7,7 @@ from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from lore_mm.engine.feature_extraction import bare_model
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.files import replace_when_done
 from lore_mm.registry import HOOKS
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.registry import HOOKS
 from lore_mm.utils import find_tool
 
@@ -33,8 +33,7 @@ class RunSummaryHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Log how much of the model is trained."""
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = bare_model(runner)
         trained, total = count_parameters(model)
         runner.logger.info(
             f'trainable {trained:,} of {total:,} parameters '

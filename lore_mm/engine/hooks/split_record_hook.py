@@ -5,7 +5,6 @@ from typing import Any
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.registry import DATASETS
 from mmengine.runner import Runner
 from mmpretrain.evaluation import (
@@ -19,6 +18,7 @@ from mmpretrain.models.retrievers import BaseRetriever
 from lore_mm.datasets import split_images, subset_records, write_splits
 from lore_mm.datasets.records import write_record
 from lore_mm.datasets.splits import check_labels, check_same_classes
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.registry import HOOKS
 
 # These compare predictions with labels, so a label that is no class counts as
@@ -122,8 +122,7 @@ class SplitRecordHook(Hook):
         Returns:
             bool: Whether the labels are classes.
         """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
+        model = bare_model(runner)
         head = getattr(model, 'head', None)
         classes = getattr(head, 'num_classes', None)
         if classes is None or isinstance(head, RegressionHead):

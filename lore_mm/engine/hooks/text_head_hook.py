@@ -3,7 +3,7 @@
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from lore_mm.engine.feature_extraction import bare_model
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.registry import HOOKS
 
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.files import CheckpointError
 from lore_mm.engine.plain import (
     pack_message_hub,
@@ -80,7 +80,7 @@ class TrainedWeightsHook(Hook):
     # -- loading ---------------------------------------------------------
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Check ``checkpoint`` and complete it with the frozen tensors."""
-        model = _unwrap(runner.model)
+        model = bare_model(runner)
         state = pop_state(checkpoint)
         meta = checkpoint.setdefault('meta', {})
         resuming = getattr(runner, '_resume', False)
@@ -157,7 +157,7 @@ class _SavedContent(Hook):
         """Drop the frozen tensors; make the rest plain."""
         if not is_main_process():
             return
-        model = _unwrap(runner.model)
+        model = bare_model(runner)
         meta = checkpoint['meta']
         meta['black_box'] = black_box_facts(model)
         meta['white_box'] = white_box_settings(model)
@@ -199,10 +199,6 @@ def _fit_average(
     steps = {k: v for k, v in saved.items() if not k.startswith(_PREFIX)}
     fitted = fit_state_dict(state, model, modules)
     return {**steps, **{_PREFIX + key: v for key, v in fitted.items()}}
-
-
-def _unwrap(model: nn.Module) -> nn.Module:
-    return model.module if is_model_wrapper(model) else model
 
 
 def _trains(runner: Runner) -> bool:

@@ -1,11 +1,28 @@
 """Refuse to score a White Box that was never trained."""
 
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.config_keys import ConfigError
 from lore_mm.registry import HOOKS
+
+
+def check_white_box(runner: Runner) -> None:
+    """Check that the weights of a White Box were loaded or trained.
+
+    Raises:
+        ConfigError: The model has a White Box, and no checkpoint was loaded.
+    """
+    backbone = getattr(bare_model(runner), 'backbone', None)
+    if getattr(backbone, 'white_box', None) is None:
+        return
+    if not runner._has_loaded and runner.iter == 0:
+        raise ConfigError(
+            'the White Box is not trained: give a checkpoint, or '
+            '--cfg-options model.backbone.white_box=None for the bare '
+            'Black Box.'
+        )
 
 
 @HOOKS.register_module()
@@ -18,20 +35,5 @@ class WhiteBoxCheckHook(Hook):
     priority = 'VERY_HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        """Check that weights were loaded or trained.
-
-        Raises:
-            ConfigError: The model has a White Box, and no checkpoint was
-                loaded.
-        """
-        model = runner.model
-        model = model.module if is_model_wrapper(model) else model
-        backbone = getattr(model, 'backbone', None)
-        if getattr(backbone, 'white_box', None) is None:
-            return
-        if not runner._has_loaded and runner.iter == 0:
-            raise ConfigError(
-                'the White Box is not trained: give a checkpoint, or '
-                '--cfg-options model.backbone.white_box=None for the bare '
-                'Black Box.'
-            )
+        """See :func:`check_white_box`."""
+        check_white_box(runner)

@@ -11,9 +11,8 @@ from lore_mm.utils import SetupError
 
 from ..backbones import LOREFeatures
 from ..knowledge import build_class_embeddings
+from ..knowledge.templates import DEFAULT_TEMPLATE
 from ..white_box import KnowledgeLocalityAttention
-
-DEFAULT_TEMPLATE = 'This is a photo of a {}.'
 
 
 @MODELS.register_module()
@@ -69,6 +68,7 @@ class KnowledgeLocalityNeck(BaseModule):
         self.register_buffer(
             'class_embeddings', torch.zeros(num_classes, text_dims)
         )
+        self._has_classes = False
 
     def set_classes(self, class_names: Sequence[str]) -> None:
         """Embed the class names.
@@ -131,7 +131,11 @@ class KnowledgeLocalityNeck(BaseModule):
         Raises:
             SetupError: The class embeddings were never set.
         """
-        if not self.class_embeddings.any():
+        # Once, as asking waits for the device.
+        self._has_classes = self._has_classes or bool(
+            self.class_embeddings.any()
+        )
+        if not self._has_classes:
             raise SetupError(
                 'class embeddings are not set; add '
                 "dict(type='lore_mm.ClassEmbeddingHook') to custom_hooks or "
