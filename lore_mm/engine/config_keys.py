@@ -1,10 +1,11 @@
 """Refuse misspelt keys of a config before anything is built."""
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 
 from mmengine.runner import Runner
+
+from .suggestions import nearest
 
 # Keys that mmengine and mmpretrain's tools read beside Runner's arguments.
 _READ_ELSEWHERE = {
@@ -132,8 +133,8 @@ def _check_hooks(cfg: Mapping) -> None:
 
 
 def _with_suggestion(key: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-    return f'{key!r} (did you mean {near[0]!r}?)' if near else repr(key)
+    near = nearest(key, known)
+    return f'{key!r} (did you mean {near!r}?)' if near else repr(key)
 
 
 def check_options(options: Mapping) -> None:

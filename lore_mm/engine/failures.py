@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from lore_mm.utils import SetupError
 
 from .hooks.finite_loss_hook import InvalidLossError
+from .suggestions import meant_option
 
 # Failures that a user can act on: shown as one line.
 _EXPECTED = (
@@ -87,6 +88,7 @@ def error_line(error: Exception) -> str:
     text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
     if 'DataLoader worker process' in text:
         text = text.strip().splitlines()[-1].partition(': ')[2]
+    text += meant_option(error)
     for mark, way_out in _MARKS.items():
         if mark in text and way_out:
             text = f'{text}; {way_out}'

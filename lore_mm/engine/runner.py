@@ -16,6 +16,7 @@ from torch import nn
 from lore_mm.registry import RUNNERS
 
 from .bare_black_box import leave_out_white_box
+from .bare_model import bare_model, unwrapped
 from .config_keys import ConfigError, check_config_keys
 from .files import (
     CheckpointError,
@@ -34,7 +35,7 @@ def _leave_process_group() -> None:
 
 
 def _check_trainable(model: nn.Module) -> None:
-    model = model.module if is_model_wrapper(model) else model
+    model = unwrapped(model)
     if isinstance(model, ImageClassifier) and model.head is None:
         raise ConfigError(
             'model.head is None; training needs a head, such as '
@@ -60,6 +61,8 @@ class LORERunner(Runner):
       at all.
     - Without CUDA, several processes talk over gloo.
     """
+
+    _trains = False  # whether a step of a training was made
 
     @classmethod
     def from_cfg(cls, cfg: dict) -> 'LORERunner':
@@ -133,26 +136,32 @@ class LORERunner(Runner):
 
     @master_only
     def dump_config(self) -> None:
-        """Write the config, but not a test's over that of the training.
+        """Write the config where there is none yet.
 
-        A run that loads a checkpoint of its own work folder and does not
-        resume it may be a test, with other options; :meth:`train` writes.
+        One that is there may be that of a finished training. It is replaced
+        by :meth:`call_hook` alone, when another training begins.
         """
-        source = Path(self._load_from or '')
-        here = source.parent.resolve() == Path(self.work_dir).resolve()
-        of_training = Path(self.work_dir, Path(self.cfg.filename or '').name)
-        may_test = source.is_file() and here and not self._resume
-        if not (may_test and of_training.is_file()):
+        name = Path(self.cfg.filename or '').name
+        if not Path(self.work_dir, name).is_file():
+            super().dump_config()
+
+    def call_hook(self, fn_name: str, **kwargs) -> None:
+        """Call a hook; write the config after the first step of a training.
+
+        Not before: what is wrong in a config leaves the file that is there.
+        """
+        super().call_hook(fn_name, **kwargs)
+        if fn_name == 'after_train_iter' and not self._trains:
+            self._trains = True
             super().dump_config()
 
     def train(self) -> nn.Module:
-        """Write the config and train.
+        """Train.
 
         Raises:
             ConfigError: The model has no head, or nothing to train.
         """
         _check_trainable(self.model)
-        super().dump_config()
         return super().train()
 
     def load_or_resume(self) -> None:
@@ -181,7 +190,8 @@ class LORERunner(Runner):
 
         Args:
             filename (str): A local file or an http(s) address.
-            map_location (str): Where tensors go. Defaults to ``'cpu'``.
+            map_location (str): mmengine's argument; the CPU always. What
+                takes the tensors moves them.
             strict (bool): Whether every key must fit, after the hooks have
                 completed the checkpoint. Defaults to True.
             revise_keys (list, optional): Not supported; mmengine's argument.
@@ -194,17 +204,17 @@ class LORERunner(Runner):
         """
         if revise_keys is not None:
             raise ValueError('revise_keys is not supported by LORERunner.')
-        checkpoint = safe_load_checkpoint(filename, map_location)
+        # Loaded twice over on a device otherwise; and some hold float64,
+        # which Apple's has not.
+        checkpoint = safe_load_checkpoint(filename, 'cpu')
         try:
             self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
             if self._resume:
                 self._compare_training(checkpoint)
         except CheckpointError as error:
             raise CheckpointError(f'{filename}: {error}') from error
-        model = self.model
-        model = model.module if is_model_wrapper(model) else model
         state = checkpoint.get('state_dict', checkpoint)
-        model.load_state_dict(state, strict=strict)
+        bare_model(self).load_state_dict(state, strict=strict)
         self._has_loaded = True
         self.logger.info(f'Load checkpoint from {filename}')
         # Of old mmengine; its resume would run this text as Python.

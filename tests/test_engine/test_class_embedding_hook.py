@@ -44,7 +44,7 @@ def test_names_of_the_training_set(hook):
 
 
 def test_model_in_a_distributed_wrapper(hook, monkeypatch):
-    module = 'lore_mm.engine.hooks.class_embedding_hook.is_model_wrapper'
+    module = 'lore_mm.engine.bare_model.is_model_wrapper'
     monkeypatch.setattr(module, lambda model: hasattr(model, 'module'))
     neck = make_neck()
     runner = stub(neck, NAMES)

@@ -51,9 +51,10 @@ def test_mixed_precision_on_any_device(tiny_runner):
         optim_wrapper__type='lore_mm.BFloat16OptimWrapper',
         train_cfg__max_epochs=1,
     )
-    runner.model.head.fc.register_forward_hook(
+    patches = runner.model.backbone.black_box.model.patch_embed.proj
+    patches.register_forward_hook(
         lambda module, inputs, output: seen.append(
-            (module.training, output.dtype)
+            (runner.model.training, output.dtype)
         )
     )
     runner.train()

@@ -20,7 +20,9 @@ TEST_SET = 'test_dataloader__dataset__data_root'
 def start(runner) -> Path:
     """What ``train`` does before the first epoch, as far as needed here."""
     runner._train_loop = runner.build_train_loop(runner._train_loop)
-    SplitRecordHook().before_train(runner)
+    hook = SplitRecordHook()
+    hook.before_train(runner)
+    hook.after_train_iter(runner, 0)
     return Path(runner.work_dir, 'splits.json')
 
 
@@ -118,6 +120,7 @@ def test_choice_of_images_without_files_is_written(tiny_runner):
     runner.train_loop.dataloader = SimpleNamespace(dataset=held_out('train'))
     runner.val_loop.dataloader = SimpleNamespace(dataset=held_out('val'))
     hook.before_train(runner)
+    hook.after_train_iter(runner, 0)
     found = json.loads(Path(runner.work_dir, 'indices.json').read_text())
     inner, outer = found['train']
     assert len(outer['indices']) == 4

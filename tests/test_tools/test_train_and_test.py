@@ -45,6 +45,43 @@ def test_train_then_test(call_tool, tiny_config, work, tmp_path):
         assert len(pickle.load(file)) == 3 * 8
 
 
+@pytest.mark.parametrize(
+    'option',
+    [
+        'model.head.scal=3',
+        'optim_wrapper.optimizer.lrr=1',
+        'train_cfg.max_epoch=1',
+        'train_dataloader.dataset.spilt=a',
+        'model.backbone.out_type=cls_token',
+        'train_dataloader.dataset.pipeline.1.scale=60',
+        'optim_wrapper.optimizer.lr=nan',
+    ],
+)
+def test_what_cannot_train_leaves_a_finished_folder(
+    call_tool, fails, tiny_config, work, option
+):
+    config = tiny_config(train_cfg__max_epochs=1)
+    call_tool('train.py', config)
+    files = ['tiny.py', 'splits.json', 'epoch_1.pth', 'last_checkpoint']
+    before = [(work / name).read_bytes() for name in files]
+    fails('train.py', config, '--cfg-options', option)
+    assert [(work / name).read_bytes() for name in files] == before
+    call_tool('train.py', config, '--cfg-options', 'model.head.scale=3')
+    assert 'scale=3' in (work / 'tiny.py').read_text()
+
+
+def test_a_test_from_elsewhere_leaves_the_config(
+    call_tool, tiny_config, work, tmp_path
+):
+    config = tiny_config(train_cfg__max_epochs=1)
+    call_tool('train.py', config)
+    moved = (work / 'epoch_1.pth').rename(tmp_path / 'checkpoint.pth')
+    before = (work / 'tiny.py').read_text()
+    option = 'test_dataloader.dataset.split=train'
+    call_tool('test.py', config, moved, '--cfg-options', option)
+    assert (work / 'tiny.py').read_text() == before
+
+
 def test_images_with_their_classes(call_tool, fails, tiny_config, tmp_path):
     shown = tmp_path / 'shown'
     args = ('none', '--show-dir', shown, '--interval', 10)
@@ -133,7 +170,10 @@ def test_hooks_can_be_switched_off(call_tool, tiny_config, work):
     'option,said',
     [
         ('modle.head.scale=3', "'modle' (did you mean 'model'?)"),
-        ('model.head.scal=3', "unexpected keyword argument 'scal'"),
+        ('model.head.scal=3', "argument 'scal' (did you mean 'scale'?)"),
+        ('optim_wrapper.optimizer.lrr=1', "'lrr' (did you mean 'lr'?)"),
+        ('train_cfg.max_epoch=1', "(did you mean 'max_epochs'?)"),
+        ('train_dataloader.dataset.spilt=a', "(did you mean 'split'?)"),
         ('model.type=ImageClasifier', 'ImageClasifier is not in the'),
         ('load_from=gone.pth', 'gone.pth does not exist'),
         ('train_dataloader.dataset.data_root=/gone', '/gone'),

@@ -15,7 +15,7 @@ from mmpretrain.evaluation import (
 from mmpretrain.models.heads import RegressionHead
 from mmpretrain.models.retrievers import BaseRetriever
 
-from lore_mm.datasets import split_images, subset_records, write_splits
+from lore_mm.datasets import split_images, subset_records
 from lore_mm.datasets.records import write_record
 from lore_mm.datasets.splits import check_labels, check_same_classes
 from lore_mm.engine.bare_model import bare_model
@@ -53,9 +53,10 @@ class SplitRecordHook(Hook):
 
     def __init__(self, filename: str = 'splits.json') -> None:
         self.filename = filename
+        self._found: dict[str, dict] = {}
 
     def before_train(self, runner: Runner) -> None:
-        """Check the splits; the first process writes the file.
+        """Check the splits.
 
         Raises:
             ValueError: An image is in two splits, a label is out of range,
@@ -84,16 +85,32 @@ class SplitRecordHook(Hook):
             )
             if scored and 'train' in splits:
                 check_same_classes(splits['train'], dataset, name)
-        records = subset_records(**splits)
-        if not is_main_process():
-            split_images(**splits)
-            return
-        if records:
-            write_record(Path(runner.work_dir, self.INDICES), records)
-        path = Path(runner.work_dir, self.filename)
-        write_splits(path, **splits)
+        self._found = {
+            self.INDICES: subset_records(**splits),
+            self.filename: split_images(**splits),
+        }
         sizes = ', '.join(f'{len(d)} {name}' for name, d in splits.items())
-        runner.logger.info(f'Images: {sizes}; written to {path}')
+        path = Path(runner.work_dir, self.filename)
+        runner.logger.info(f'Images: {sizes}; see {path}')
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: dict | None = None,
+    ) -> None:
+        """After the first step the first process writes the files.
+
+        Not before: what stops a run until then, as an image size that the
+        ViT cannot take, leaves the files of a finished training.
+        """
+        found, self._found = self._found, {}
+        if not is_main_process():
+            return
+        for name, record in found.items():
+            if record or name == self.filename:
+                write_record(Path(runner.work_dir, name), record)
 
     def before_test(self, runner: Runner) -> None:
         """Check the labels of the test set.
