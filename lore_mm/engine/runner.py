@@ -1,6 +1,5 @@
 """The runner of this package's configs."""
 
-import atexit
 import copy
 import os
 from pathlib import Path
@@ -25,12 +24,8 @@ from .files import (
     safe_load_checkpoint,
 )
 from .num_classes import fill_num_classes
+from .processes import init_gloo
 from .saved_config import kept_when_resumed
-
-
-def _leave_process_group() -> None:
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _check_trainable(model: nn.Module) -> None:
@@ -86,9 +81,7 @@ class LORERunner(Runner):
                     f'launcher {self._launcher!r} needs CUDA; on CPU use '
                     f'torchrun with launcher pytorch.'
                 )
-            torch.distributed.init_process_group('gloo')
-            # Its threads must be gone before the interpreter is.
-            atexit.register(_leave_process_group)
+            init_gloo(env_cfg.get('dist_cfg') or {})
         super().setup_env(env_cfg)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
