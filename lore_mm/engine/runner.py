@@ -24,7 +24,7 @@ from .files import (
     safe_load_checkpoint,
 )
 from .num_classes import fill_num_classes
-from .processes import init_gloo
+from .processes import init_gloo, synchronise_batch_norms
 from .saved_config import kept_when_resumed
 
 
@@ -107,7 +107,11 @@ class LORERunner(Runner):
         """Wrap the model for several processes; also on CPU.
 
         A model without a weight to train, such as the bare Black Box, has
-        nothing to exchange and stays as it is.
+        nothing to exchange and stays as it is. ``sync_bn`` leaves the White
+        Box's norms alone.
+
+        Raises:
+            ConfigError: ``sync_bn`` is unknown or needs another mmcv.
         """
         if not any(p.requires_grad for p in model.parameters()):
             return model.to(get_device())
@@ -122,7 +126,15 @@ class LORERunner(Runner):
                 device_ids=None,
             )
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
-        return super().wrap_model(model_wrapper_cfg, model)
+        sync_bn = self.cfg.get('sync_bn')
+        if sync_bn is None or not self.distributed or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        synchronise_batch_norms(model, sync_bn)
+        self.cfg.sync_bn = None  # mmengine would convert the others too
+        try:
+            return super().wrap_model(model_wrapper_cfg, model)
+        finally:
+            self.cfg.sync_bn = sync_bn
 
     @master_only
     def dump_config(self) -> None:

@@ -1,14 +1,19 @@
-"""Several processes on a CPU."""
+"""Several processes on a CPU, and batch norms that they share."""
 
 import datetime
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.runner import Runner
+from torch import nn
 
 from lore_mm.engine import ConfigError
-from lore_mm.engine.processes import init_gloo
+from lore_mm.engine.hooks import NormStatisticsHook
+from lore_mm.engine.processes import init_gloo, synchronise_batch_norms
+from lore_mm.models.white_box.norm import TokenBatchNorm
 
 pytestmark = pytest.mark.skipif(
     torch.cuda.is_available(), reason='needs a CPU machine'
@@ -73,3 +78,35 @@ def test_gloo_takes_the_options_of_dist_cfg(alone, given, timeout, expected):
 def test_timeout_that_is_no_number():
     with pytest.raises(ConfigError, match=r"timeout is '2h'; .* seconds"):
         init_gloo(dict(backend='nccl', timeout='2h'))
+
+
+# -- sync_bn -------------------------------------------------------------
+@pytest.mark.parametrize('kind', ['torch', 'mmcv'])
+def test_norms_of_the_white_box_train_with_sync_bn(alone, kind):
+    runner = alone(sync_bn=kind, train_cfg__max_epochs=1)
+    assert len(NormStatisticsHook._norms(runner)) > 0
+    runner.train()
+    written = Config.fromfile(f'{runner.work_dir}/tiny.py')
+    assert written.sync_bn == kind
+
+
+def test_stock_norms_become_synchronised_ones():
+    model = nn.Sequential(
+        nn.Sequential(TokenBatchNorm(4), nn.BatchNorm2d(4)), nn.BatchNorm1d(4)
+    )
+    weights = [id(weight) for weight in model.parameters()]
+    synchronise_batch_norms(model, 'torch')
+    assert type(model[0][0]) is TokenBatchNorm
+    assert type(model[0][1]) is type(model[1]) is nn.SyncBatchNorm
+    assert [id(weight) for weight in model.parameters()] == weights
+
+
+def test_sync_bn_of_no_known_kind():
+    with pytest.raises(ConfigError, match=r"sync_bn must be .*got 'Torch'"):
+        synchronise_batch_norms(nn.Sequential(TokenBatchNorm(4)), 'Torch')
+
+
+def test_sync_bn_of_an_mmcv_without_operators(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'mmcv.ops', None)
+    with pytest.raises(ConfigError, match='needs mmcv with compiled'):
+        synchronise_batch_norms(nn.Sequential(nn.BatchNorm2d(4)), 'mmcv')
