@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from mmengine.dataset import Compose, RepeatDataset, pseudo_collate
-from mmengine.dist import all_gather_object, get_dist_info
+from mmengine.dist import all_gather_object, all_reduce, get_dist_info
 from mmengine.logging import print_log
 from mmengine.optim import AmpOptimWrapper
 from mmengine.runner import Runner, autocast
@@ -22,6 +22,7 @@ ID_KEYS = ('img_path', 'sample_idx')
 # own wrapper for `num_batch_per_epoch`.
 _INNER = ('dataset', '_dataset')
 _INNERS = 'datasets'
+_CHUNK = 8192  # images exchanged at a time
 
 
 class TrainSetFeatures(NamedTuple):
@@ -86,8 +87,7 @@ def extract_train_features(
         collate_fn=pseudo_collate,
         generator=torch.Generator(),  # leaves the global one as it is
     )
-    parts = all_gather_object((positions, *_run(runner, own, compute)))
-    return _in_order(parts)
+    return _of_all_ranks(*_run(runner, own, compute))
 
 
 def _choose(length: int, number: int | None) -> list[int]:
@@ -102,31 +102,46 @@ def _choose(length: int, number: int | None) -> list[int]:
 
 def _run(
     runner: Runner, loader: DataLoader, compute: Callable[[Tensor], Tensor]
-) -> tuple[list[Tensor], list[int], list[dict]]:
-    """Features (one tensor per batch), labels and ids of this rank."""
+) -> tuple[Tensor, list[int], list[dict]]:
+    """Features (n, D), labels and ids of this rank; D is 0 without images."""
     model = bare_model(runner)
-    features: list[Tensor] = []
+    features = torch.empty(0, 0)
     labels: list[int] = []
     ids: list[dict] = []
     with torch.no_grad(), eval_mode(model), train_precision(runner):
         for batch in loader:
             batch = model.data_preprocessor(batch, False)
-            features.append(compute(batch['inputs']).float().cpu())
+            part = compute(batch['inputs']).float().cpu()
+            if not ids:  # made whole at once, as two copies may not fit
+                features = part.new_empty(len(loader.sampler), part.shape[1])
+            features[len(ids) : len(ids) + len(part)] = part
             for sample in batch['data_samples']:
                 labels.append(_label(sample))
                 ids.append(sample_id(sample))
     return features, labels, ids
 
 
-def _in_order(parts: list[tuple]) -> TrainSetFeatures:
-    """Merge the ranks' parts in the order of the data set."""
-    parts = [part for part in parts if part[0]]  # a rank may have no image
-    order = torch.tensor([p for part in parts for p in part[0]]).argsort()
-    features = torch.cat([f for part in parts for f in part[1]])
-    labels = torch.tensor([x for part in parts for x in part[2]])
-    ids = [x for part in parts for x in part[3]]
-    ids = [ids[i] for i in order.tolist()]
-    return TrainSetFeatures(features[order], labels[order], ids)
+def _of_all_ranks(
+    features: Tensor, labels: list[int], ids: list[dict]
+) -> TrainSetFeatures:
+    """Merge the ranks' parts, of which each is every world-size-th image."""
+    rank, world_size = get_dist_info()
+    parts = all_gather_object((labels, ids, features.shape[1]))
+    number = sum(len(part[0]) for part in parts)
+    all_labels, all_ids = [0] * number, [{}] * number
+    for other, part in enumerate(parts):
+        all_labels[other::world_size], all_ids[other::world_size] = part[:2]
+    if world_size > 1:
+        # Summed with the others' zeros: a gathered list would be all features
+        # once more, and on the GPU.
+        width = max(part[2] for part in parts)  # a rank may have no image
+        own, features = features, torch.zeros(number, width)
+        if ids:
+            features[rank::world_size] = own
+        for chunk in features.split(_CHUNK):
+            all_reduce(chunk)
+    whole = torch.tensor(all_labels, dtype=torch.int64)
+    return TrainSetFeatures(features, whole, all_ids)
 
 
 def sample_id(sample: Any) -> dict:

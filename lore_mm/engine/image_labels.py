@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from .feature_extraction import TrainSetFeatures
 
-_CHUNK = 8192  # images compared with all classes at a time
+_CHUNK = 2048  # images taken at a time
 # Keys of an image, the most telling first.
 _KEYS = (('img_path', 'sample_idx'), ('img_path',), ('sample_idx',))
 _AMBIGUOUS = -1
@@ -39,8 +39,8 @@ def nearest_class_mean(
 ) -> Tensor:
     """Class whose mean has the largest cosine similarity to each image.
 
-    Features are L2-normalised first. A class without images is never
-    predicted.
+    Features are L2-normalised first, in float64 and few at a time, as those
+    of ImageNet take gigabytes. A class without images is never predicted.
 
     Args:
         features (Tensor): (n, D), n >= 1.
@@ -61,22 +61,25 @@ def nearest_class_mean(
             f'{int(labels.min())}..{int(labels.max())}; does num_classes fit '
             'the training set?'
         )
-    features = normalize(features.double(), dim=-1)
-    sums = features.new_zeros(num_classes, features.shape[1])
-    sums.index_add_(0, labels, features)  # (K, D)
+    predicted = torch.empty_like(labels)
+    each = (features, labels, predicted)
+    chunks = list(zip(*(x.split(_CHUNK) for x in each), strict=True))
+    sums = features.new_zeros(
+        num_classes, features.shape[1], dtype=torch.float64
+    )
+    for chunk, own, _ in chunks:
+        sums.index_add_(0, own, normalize(chunk.double(), dim=-1))  # (K, D)
     counts = labels.bincount(minlength=num_classes)
     means = normalize(sums, dim=-1)
-    parts = []
-    for chunk, own in zip(
-        features.split(_CHUNK), labels.split(_CHUNK), strict=True
-    ):
+    for chunk, own, answer in chunks:
+        chunk = normalize(chunk.double(), dim=-1)
         similarity = chunk @ means.T  # (n, K)
         if leave_one_out:
             rest = normalize(sums[own] - chunk, dim=-1)
             value = (chunk * rest).sum(-1).masked_fill(counts[own] == 1, -2.0)
             similarity.scatter_(1, own[:, None], value[:, None])
-        parts.append(similarity.masked_fill(counts == 0, -3.0).argmax(-1))
-    return torch.cat(parts)
+        answer[:] = similarity.masked_fill(counts == 0, -3.0).argmax(-1)
+    return predicted
 
 
 class LabelTable:

@@ -85,7 +85,7 @@ def load_config(args: argparse.Namespace) -> Config:
         FileNotFoundError: No such config; the message names near matches.
         ConfigError: It cannot be read.
     """
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    _set_local_rank(args)
     cfg = read_config_file(args.config)
     cfg.launcher = args.launcher
     if args.work_dir is not None:
@@ -93,6 +93,15 @@ def load_config(args: argparse.Namespace) -> Config:
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs', Path(cfg.filename).stem))
     return cfg
+
+
+def _set_local_rank(args: argparse.Namespace) -> None:
+    """The process's number on its machine, by which it gets its GPU."""
+    of_mpi = os.environ.get('OMPI_COMM_WORLD_LOCAL_RANK')
+    if args.launcher == 'mpi' and of_mpi is not None:
+        # mmengine takes the device from MPI, but wraps the model by the other.
+        os.environ['LOCAL_RANK'] = of_mpi
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
 
 
 def finish_config(cfg: Config, args: argparse.Namespace) -> None:

@@ -46,6 +46,9 @@ class TrainedOptimWrapperConstructor(DefaultOptimWrapperConstructor):
         if isinstance(kind, str):
             _check_optimizer(kind)
         super().__init__(optim_wrapper_cfg, paramwise_cfg)
+        # A ConfigDict would make such of the groups put into it, and
+        # torch.compile cannot trace an optimizer whose groups are those.
+        self.optimizer_cfg = dict(self.optimizer_cfg)
 
     def _validate_cfg(self) -> None:
         cfg = self.paramwise_cfg

@@ -1,6 +1,5 @@
 """The runner of this package's configs."""
 
-import atexit
 import copy
 import os
 from pathlib import Path
@@ -26,12 +25,8 @@ from .files import (
     safe_load_checkpoint,
 )
 from .num_classes import fill_num_classes
+from .processes import init_gloo, synchronise_batch_norms
 from .saved_config import kept_when_resumed
-
-
-def _leave_process_group() -> None:
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def _check_trainable(model: nn.Module) -> None:
@@ -89,9 +84,7 @@ class LORERunner(Runner):
                     f'launcher {self._launcher!r} needs CUDA; on CPU use '
                     f'torchrun with launcher pytorch.'
                 )
-            torch.distributed.init_process_group('gloo')
-            # Its threads must be gone before the interpreter is.
-            atexit.register(_leave_process_group)
+            init_gloo(env_cfg.get('dist_cfg') or {})
         super().setup_env(env_cfg)
 
     def register_default_hooks(self, hooks: dict | None = None) -> None:
@@ -117,7 +110,11 @@ class LORERunner(Runner):
         """Wrap the model for several processes; also on CPU.
 
         A model without a weight to train, such as the bare Black Box, has
-        nothing to exchange and stays as it is.
+        nothing to exchange and stays as it is. ``sync_bn`` leaves the White
+        Box's norms alone.
+
+        Raises:
+            ConfigError: ``sync_bn`` is unknown or needs another mmcv.
         """
         if not any(p.requires_grad for p in model.parameters()):
             return model.to(get_device())
@@ -132,7 +129,15 @@ class LORERunner(Runner):
                 device_ids=None,
             )
             model_wrapper_cfg = {**defaults, **(model_wrapper_cfg or {})}
-        return super().wrap_model(model_wrapper_cfg, model)
+        sync_bn = self.cfg.get('sync_bn')
+        if sync_bn is None or not self.distributed or is_model_wrapper(model):
+            return super().wrap_model(model_wrapper_cfg, model)
+        synchronise_batch_norms(model, sync_bn)
+        self.cfg.sync_bn = None  # mmengine would convert the others too
+        try:
+            return super().wrap_model(model_wrapper_cfg, model)
+        finally:
+            self.cfg.sync_bn = sync_bn
 
     @master_only
     def dump_config(self) -> None:

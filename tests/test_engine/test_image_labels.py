@@ -1,6 +1,9 @@
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.functional import normalize
 
+from lore_mm.engine import image_labels
 from lore_mm.engine.image_labels import most_similar, nearest_class_mean
 
 
@@ -40,3 +43,39 @@ def test_class_without_images_is_never_predicted():
 def test_labels_out_of_range():
     with pytest.raises(ValueError, match=r'in \[0, 2\), got 0..3; does num_'):
         nearest_class_mean(POINTS, torch.tensor([0, 1, 2, 3]), 2)
+
+
+def plain_class_mean(
+    features: Tensor, labels: Tensor, num_classes: int, leave_one_out: bool
+) -> Tensor:
+    """The formula for all images at once."""
+    features = normalize(features.double(), dim=-1)
+    members = torch.nn.functional.one_hot(labels, num_classes).double()
+    similarity = features @ normalize(members.T @ features, dim=-1).T
+    if leave_one_out:
+        own = (members.T @ features)[labels] - features
+        value = (features * normalize(own, dim=-1)).sum(-1)
+        similarity[torch.arange(len(labels)), labels] = value
+    return similarity.argmax(-1)
+
+
+@pytest.mark.parametrize('leave_one_out', [False, True])
+def test_few_images_at_a_time_equal_all_at_once(monkeypatch, leave_one_out):
+    torch.manual_seed(0)
+    labels = torch.arange(50) % 4
+    features = torch.randn(50, 6) + 0.5 * torch.randn(4, 6)[labels]
+    rows = []
+
+    def noted(x: Tensor, dim: int) -> Tensor:
+        rows.append(len(x))
+        assert x.dtype == torch.float64
+        return normalize(x, dim=dim)
+
+    monkeypatch.setattr(image_labels, 'normalize', noted)
+    monkeypatch.setattr(image_labels, '_CHUNK', 7)
+    predicted = nearest_class_mean(features, labels, 4, leave_one_out)
+    expected = plain_class_mean(features, labels, 4, leave_one_out)
+    assert torch.equal(predicted, expected)
+    assert len(set(predicted.tolist())) == 4
+    assert not torch.equal(predicted, labels)
+    assert max(rows) == 7

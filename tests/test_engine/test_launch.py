@@ -46,6 +46,24 @@ def train_config(args):
     return cfg
 
 
+@pytest.mark.parametrize(
+    'launcher,before,expected',
+    [
+        ('mpi', None, '3'),
+        ('mpi', '0', '3'),
+        ('pytorch', '1', '1'),
+        ('none', None, '0'),
+    ],
+)
+def test_local_rank(train_args, monkeypatch, launcher, before, expected):
+    monkeypatch.setenv('OMPI_COMM_WORLD_LOCAL_RANK', '3')
+    monkeypatch.setenv('LOCAL_RANK', before or '')
+    if before is None:
+        monkeypatch.delenv('LOCAL_RANK')
+    load_config(train_args('--launcher', launcher))
+    assert os.environ['LOCAL_RANK'] == expected
+
+
 def test_work_dir(train_args, tiny_config, tmp_path):
     assert train_config(train_args()).work_dir == f'{tmp_path}/work/tiny'
     assert train_config(train_args('--work-dir', 'here')).work_dir == 'here'

@@ -28,7 +28,7 @@ class Recorder(Hook):
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
         for sample in data_batch['data_samples']:
-            self.labels[sample.img_path] = sample.negative_label
+            self.labels[sample.img_path] = int(sample.negative_label)
             self.count += 1
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 SCRIPT = """
+import pickle
 import sys
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from mmengine.dataset import BaseDataset, pseudo_collate
 from mmpretrain.models.utils import ClsDataPreprocessor
 from mmpretrain.structures import DataSample
 
+from lore_mm.engine import feature_extraction
 from lore_mm.engine.feature_extraction import extract_train_features
 from lore_mm.engine.hooks import HeadWarmStartHook
 from lore_mm.models.knowledge import build_class_embeddings
@@ -61,7 +63,21 @@ loader = torch.utils.data.DataLoader(
 runner = SimpleNamespace(
     model=Model(), train_dataloader=loader, val_loop=1,
     val_dataloader=loader, iter=0, _has_loaded=False)
+gathered = []
+gather = feature_extraction.all_gather_object
+
+
+def noted(data):
+    gathered.append(pickle.dumps(data))
+    return gather(data)
+
+
+feature_extraction.all_gather_object = noted
+feature_extraction._CHUNK = 2
 data = extract_train_features(runner, lambda img: img.flatten(1))
+one = extract_train_features(
+    runner, lambda img: img.flatten(1), num_images=1)
+feature_extraction.all_gather_object = gather
 HeadWarmStartHook().before_train(runner)
 cfg = dict(type='lore_mm.RandomTextEncoder', embed_dims=4)
 embeddings = build_class_embeddings(cfg, ['a', 'b'])
@@ -71,7 +87,8 @@ try:
 except (FileNotFoundError, RuntimeError) as error:
     message = str(error)
 torch.save(
-    dict(features=data.features, labels=data.labels,
+    dict(features=data.features, labels=data.labels, one=one.features,
+         tensors_gathered=any(b'torch' in sent for sent in gathered),
          ids=[found['sample_idx'] for found in data.ids],
          embeddings=embeddings, message=message,
          weight=runner.model.head.fc.weight.detach()),
@@ -114,11 +131,17 @@ def results(tmp_path_factory):
 
 
 @pytest.mark.parametrize('rank', [0, 1])
-@pytest.mark.parametrize('key', ['features', 'labels', 'weight', 'embeddings'])
+@pytest.mark.parametrize(
+    'key', ['features', 'one', 'labels', 'weight', 'embeddings']
+)
 def test_tensors_equal_one_process(results, key, rank):
     torch.testing.assert_close(
         results[1 + rank][key], results[0][key], rtol=0, atol=0
     )
+
+
+def test_features_are_not_gathered_as_objects(results):
+    assert not any(each['tensors_gathered'] for each in results)
 
 
 def test_images_keep_their_order(results):

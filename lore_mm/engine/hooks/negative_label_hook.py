@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Sequence
 
+import torch
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.runner import Runner
@@ -31,8 +32,8 @@ class NegativeLabelHook(Hook):
     """Give each training sample the ``negative_label`` of the Black Box.
 
     LORE, Eq. (10): ``p``. The bare Black Box predicts every training image
-    once before training; each batch's data samples then carry the prediction
-    (int) to the head. Works only for a head with
+    once before training; each batch's data samples then carry the prediction,
+    a tensor of shape (), to the head. Works only for a head with
     ``negative_source='black_box'`` and a constraint, and does nothing
     otherwise.
 
@@ -125,7 +126,8 @@ class NegativeLabelHook(Hook):
             return
         for sample in data_batch['data_samples']:
             label = self._table.find(sample_id(sample))
-            sample.set_field(label, 'negative_label')
+            # A tensor: torch.compile would compile anew for each int.
+            sample.set_field(torch.tensor(label), 'negative_label')
 
     def _choose(self, model: nn.Module, black_box: nn.Module) -> str:
         """``'zero_shot'`` or ``'class_mean'``."""

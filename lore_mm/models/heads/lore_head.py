@@ -186,7 +186,9 @@ class LOREHead(ClsHead):
                 "sample; add dict(type='lore_mm.NegativeLabelHook') to "
                 "custom_hooks, or set negative_source='current'."
             )
-        return torch.as_tensor(labels, device=logits.device)
+        # The hook gives tensors; torch.as_tensor is for a user's own ints.
+        labels = [torch.as_tensor(label).reshape(()) for label in labels]
+        return torch.stack(labels).to(logits.device)
 
 
 def _target(data_samples: list[DataSample]) -> Tensor:
