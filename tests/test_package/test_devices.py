@@ -3,6 +3,7 @@
 Fake tensors have a shape and a device but no values, so no GPU is needed.
 """
 
+import importlib.util
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -158,6 +159,16 @@ def batch(number=2):
     return dict(inputs=inputs, data_samples=samples)
 
 
+def tool(name):
+    """A script of ``tools/analysis`` as a module."""
+    spec = importlib.util.spec_from_file_location(
+        name, TOOLS / f'analysis/{name}.py'
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def test_mixing_and_float64_are_noticed(gpu):
     with gpu():
         mine = torch.zeros(2, device=GPU)
@@ -222,3 +233,13 @@ def test_attention_of_blocks(gpu, preset):
         for bare in (True, False):
             weights = attention_of_blocks(model, img, bare)
             assert rollout(weights).device == GPU
+
+
+def test_locality(gpu):
+    model = classifier().eval()
+    mask = np.zeros((64, 96), bool)
+    mask[16:32] = True
+    sample = (np.zeros((64, 96, 3), np.uint8), mask, 'a')
+    with gpu(model):
+        found = tool('locality').measure([model], iter([sample]), 64)
+    assert found['images'] == 1
