@@ -6,6 +6,7 @@ Fake tensors have a shape and a device but no values, so no GPU is needed.
 import importlib.util
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -243,3 +244,18 @@ def test_locality(gpu):
     with gpu(model):
         found = tool('locality').measure([model], iter([sample]), 64)
     assert found['images'] == 1
+
+
+def test_the_benchmark_of_videos_stays_on_the_cpu(monkeypatch):
+    """Its clock counts CPU seconds."""
+    module, asked = tool('benchmark_vos'), {}
+
+    def infer(config, **options):
+        asked.update(options)
+        return SimpleNamespace(model=SimpleNamespace())
+
+    monkeypatch.setattr(module, 'VideoSegmentationInferencer', infer)
+    monkeypatch.setattr(module.torch, 'stack', lambda _: None)
+    with pytest.raises(IndexError):
+        module.vit_features('config', [], 0)
+    assert asked == dict(device='cpu')
