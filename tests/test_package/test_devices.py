@@ -16,6 +16,7 @@ from mmengine.registry import DefaultScope
 from mmpretrain.structures import DataSample
 from torch import nn
 
+from lore_mm import apis
 from lore_mm.evaluation.functional.affinity import build_window
 from lore_mm.evaluation.functional.label_propagation import LabelPropagation
 from lore_mm.models.backbones.attention import attention_of_blocks, rollout
@@ -234,6 +235,17 @@ def test_attention_of_blocks(gpu, preset):
         for bare in (True, False):
             weights = attention_of_blocks(model, img, bare)
             assert rollout(weights).device == GPU
+
+
+def test_kept_attention_takes_no_gpu_memory(gpu, monkeypatch):
+    visualize = apis.AttentionVisualizer(classifier())
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    with gpu(visualize.model):
+        inputs = torch.zeros(1, 3, 64, 96, device=GPU)
+        monkeypatch.setattr(visualize, 'prepare', lambda _: (pixels, inputs))
+        kept = visualize.read('photo.jpg')
+    tensors = [*kept.black_box, *kept.lore, kept.kla]
+    assert {each.device.type for each in tensors} == {'cpu'}
 
 
 def test_locality(gpu):
