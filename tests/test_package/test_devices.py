@@ -17,10 +17,11 @@ from mmpretrain.structures import DataSample
 from torch import nn
 
 from lore_mm import apis
+from lore_mm.datasets.pair_images import LoadedImage
 from lore_mm.evaluation.functional.affinity import build_window
 from lore_mm.evaluation.functional.label_propagation import LabelPropagation
 from lore_mm.models.backbones.attention import attention_of_blocks, rollout
-from lore_mm.models.matchers.matching import interpolation
+from lore_mm.models.matchers.matching import READOUTS, interpolation
 from lore_mm.registry import MODELS
 
 # Both are private to torch and may move.
@@ -216,6 +217,24 @@ def test_retriever(gpu, preset):
     with gpu(model), torch.no_grad():
         images = [torch.zeros(3, side, 96, device=GPU) for side in (64, 48)]
         assert model(images).device == GPU
+
+
+@pytest.mark.parametrize('readout', READOUTS)
+def test_matcher(gpu, readout):
+    model = build(
+        type='lore_mm.KeypointMatcher',
+        backbone=lore(out_type='featmap'),
+        readout=readout,
+        data_preprocessor=PIXELS,
+    ).eval()
+    with gpu(model):
+        pixels = torch.zeros(3, 64, 96, dtype=torch.uint8)
+        image = LoadedImage(pixels, (1.0, 1.0), (96, 64))
+        features = model._forward_images([image, image])
+        assert features[0].tokens.device == GPU
+        found = model.match(*features, np.ones((5, 2)))
+    assert found['points'].dtype == torch.float64
+    assert {each.device.type for each in found.values()} == {'cpu'}
 
 
 def test_label_propagation(gpu):
