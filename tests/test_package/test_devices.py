@@ -4,6 +4,7 @@ Fake tensors have a shape and a device but no values, so no GPU is needed.
 """
 
 import importlib.util
+import inspect
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,10 +38,7 @@ MMPRETRAIN = dict(
     backbone=dict(
         type='VisionTransformer',
         arch=dict(
-            embed_dims=64,
-            num_layers=3,
-            num_heads=2,
-            feedforward_channels=128,
+            embed_dims=64, num_layers=3, num_heads=2, feedforward_channels=128
         ),
         patch_size=16,
     ),
@@ -114,12 +112,8 @@ def build(**cfg):
 
 def lore(preset='released', black_box=TIMM, **options):
     white_box = dict(type='lore_mm.WhiteBox', preset=preset)
-    return dict(
-        type='lore_mm.LOREViT',
-        black_box=black_box,
-        white_box=white_box,
-        **options,
-    )
+    boxes = dict(black_box=black_box, white_box=white_box)
+    return dict(type='lore_mm.LOREViT', **boxes, **options)
 
 
 def classifier(preset='released', black_box=TIMM):
@@ -290,3 +284,13 @@ def test_the_benchmark_of_videos_stays_on_the_cpu(monkeypatch):
     with pytest.raises(IndexError):
         module.vit_features('config', [], 0)
     assert asked == dict(device='cpu')
+
+
+def test_all_of_the_api_takes_a_gpu_where_there_is_one():
+    asking = {
+        name: inspect.signature(getattr(apis, name)).parameters['device']
+        for name in apis.__all__
+        if 'device' in inspect.signature(getattr(apis, name)).parameters
+    }
+    assert len(asking) >= 7
+    assert {name for name, each in asking.items() if each.default} == set()
