@@ -116,6 +116,8 @@ class AttentionVisualizer:
     ) -> ImageAttention:
         """All attention weights of an image, to take many maps from.
 
+        They are kept on the CPU, wherever the model is.
+
         Args:
             image (ImageInput): A file, RGB pixels (H, W, 3) or a PIL image.
             label (int, optional): Class of the KLA map where none is asked
@@ -130,15 +132,16 @@ class AttentionVisualizer:
         backbone = self.model.backbone
         prompted = None
         if getattr(backbone, 'white_box', True) is not None:
-            prompted = attention_of_blocks(backbone, inputs)
+            prompted = _on_cpu(attention_of_blocks(backbone, inputs))
+        bare = _on_cpu(attention_of_blocks(backbone, inputs, bare=True))
         kla = kla_weights(self.model, inputs)
         return ImageAttention(
             image=pixels,
             patch_size=backbone.black_box.patch_size,
             num_prefix_tokens=backbone.black_box.num_prefix_tokens,
-            black_box=attention_of_blocks(backbone, inputs, bare=True),
+            black_box=bare,
             lore=prompted,
-            kla=None if kla is None else kla[0],
+            kla=None if kla is None else kla[0].cpu(),
             label=self._label(inputs, label),
             num_classes=getattr(
                 getattr(self.model, 'head', None), 'num_classes', None
@@ -206,6 +209,11 @@ class AttentionVisualizer:
         if label is not None or not hasattr(head, 'predict'):
             return label
         return int(head(self.model.extract_feat(inputs))[0].argmax())
+
+
+def _on_cpu(weights: list[Tensor]) -> list[Tensor]:
+    """Weights of all blocks, which take a gigabyte of a large image."""
+    return [each.cpu() for each in weights]
 
 
 def _denormalised(img: Tensor, preprocessor: torch.nn.Module) -> Tensor:

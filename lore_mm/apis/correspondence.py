@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from mmengine.config import Config
 from numpy.typing import ArrayLike
 from PIL import Image
@@ -57,8 +58,11 @@ class CorrespondenceInferencer:
             Config.
         checkpoint (str | Path, optional): A trained LORE. Defaults to None:
             the bare Black Box, whatever the config says of a White Box.
-        device (str): Defaults to ``'cpu'``.
-        cfg_options (dict, optional): Values to override, by dotted keys.
+        device (str, optional): Defaults to None: a GPU where there is one.
+            Features of the images that were used last are kept there, up to
+            2 GB; ``model.cache_mb`` bounds them.
+        cfg_options (dict, optional): Values to override, by dotted keys, such
+            as ``{'model.cache_mb': 256}``.
 
     Raises:
         FileNotFoundError: There is no such config.
@@ -76,7 +80,7 @@ class CorrespondenceInferencer:
         self,
         config: str | Path | Config,
         checkpoint: str | Path | None = None,
-        device: str = 'cpu',
+        device: str | torch.device | None = None,
         cfg_options: dict | None = None,
     ) -> None:
         cfg, loaded = read_sources(config, checkpoint)

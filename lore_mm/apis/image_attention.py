@@ -18,6 +18,8 @@ Query = str | tuple[float, float]
 class ImageAttention:
     """Attention weights of an image in every block; no model is needed.
 
+    :meth:`AttentionVisualizer.read` makes it, with all tensors on the CPU.
+
     Attributes:
         image (np.ndarray): RGB (H, W, 3), uint8, as the ViT sees it.
         patch_size (int): Side of a patch in pixels.

@@ -42,7 +42,8 @@ class RetrievalInferencer:
         checkpoint (str | Path, optional): Of a trained classifier with the
             same backbone. Defaults to None: the bare Black Box; the config's
             White Box is left out.
-        device (str): Defaults to ``'cpu'``.
+        device (str, optional): Defaults to None: a GPU where there is one.
+            Descriptors are kept in main memory.
         cache_dir (str | Path, optional): Keep descriptors of an index here,
             and use them again while weights, config and images are the same.
             Defaults to None.
@@ -65,7 +66,7 @@ class RetrievalInferencer:
         self,
         config: str | Path | Config,
         checkpoint: str | Path | None = None,
-        device: str = 'cpu',
+        device: str | torch.device | None = None,
         cache_dir: str | Path | None = None,
         batch_size: int = 16,
         num_workers: int = 0,

@@ -36,7 +36,7 @@ class VideoSegmentationInferencer:
         checkpoint (str | Path, optional): Of a classifier or any other model
             with the same backbone. None is the bare Black Box, whatever
             White Box the config names. Defaults to None.
-        device (str, optional): Defaults to None: a GPU if there is one.
+        device (str, optional): Defaults to None: a GPU where there is one.
         cfg_options (dict, optional): Override keys of the config, such as
             ``{'data_preprocessor.short_side': 240}``.
         amp (bool): Run the ViT in mixed precision: about twice as fast.
@@ -56,7 +56,7 @@ class VideoSegmentationInferencer:
         self,
         config: str | Path | Config,
         checkpoint: str | Path | None = None,
-        device: str | None = None,
+        device: str | torch.device | None = None,
         cfg_options: dict | None = None,
         amp: bool = False,
     ) -> None:

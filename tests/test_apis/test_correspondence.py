@@ -111,7 +111,7 @@ def test_a_checkpoint_fills_the_white_box(image, tmp_path):
     """The file of a classifier: its head is left out."""
     white_box = dict(type='lore_mm.WhiteBox', preset='released')
     torch.manual_seed(0)
-    bare = CorrespondenceInferencer(config(white_box))
+    bare = CorrespondenceInferencer(config(white_box), device='cpu')
     assert bare.model.backbone.white_box is None
     trained = KeypointMatcher(
         dict(
@@ -124,7 +124,7 @@ def test_a_checkpoint_fills_the_white_box(image, tmp_path):
     torch.save(dict(state_dict=state), tmp_path / 'a.pth')
     options = {'model.backbone.black_box.frozen': False}
     loaded = CorrespondenceInferencer(
-        config(white_box), tmp_path / 'a.pth', cfg_options=options
+        config(white_box), tmp_path / 'a.pth', 'cpu', options
     )
     key = 'backbone.white_box.prompt_generator'
     mine = loaded.model.state_dict()

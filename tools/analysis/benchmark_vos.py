@@ -6,8 +6,8 @@
 
 The plain versions work on whole frames and form the whole affinity. Both sides
 take turns; ratios are of medians of CPU seconds (one thread), which other
-programs disturb less than the clock. Without a config the features are pixels,
-with one those of its bare Black Box.
+programs disturb less than the clock; so all runs on the CPU. Without a config
+the features are pixels, with one those of its bare Black Box.
 """
 
 import argparse
@@ -214,7 +214,8 @@ def pixel_features(frames: FrameFiles, count: int) -> Tensor:
 def vit_features(
     config: str, frames: FrameFiles, count: int
 ) -> tuple[Tensor, int]:
-    model = VideoSegmentationInferencer(config).model
+    """Patch tokens (T, C, h, w) of the bare Black Box, and its patch size."""
+    model = VideoSegmentationInferencer(config, device='cpu').model
     with torch.no_grad(), torch.autocast('cpu', torch.bfloat16):
         inputs = [
             model.data_preprocessor.frame(frames[i]) for i in range(count)

@@ -42,12 +42,13 @@ def attention_mass(weights: Tensor, cover: Tensor) -> Tensor:
 
     Args:
         weights (Tensor): (..., N), rows need not sum to 1.
-        cover (Tensor): Share of each patch that the object covers, (N,).
+        cover (Tensor): Share of each patch that the object covers, (N,); it
+            is moved to where the weights are.
 
     Returns:
         Tensor: (...), from 0 to 1.
     """
-    return (weights * cover).sum(-1) / weights.sum(-1)
+    return (weights * cover.to(weights.device)).sum(-1) / weights.sum(-1)
 
 
 def patch_cover(mask: np.ndarray, grid: tuple[int, int]) -> Tensor:

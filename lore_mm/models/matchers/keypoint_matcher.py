@@ -52,8 +52,10 @@ class KeypointMatcher(BaseModel):
         norm (bool): Pass the tokens of that layer through the ViT's last
             norm. Defaults to True.
         batch_size (int): Images in a forward pass. Defaults to 16.
-        cache_mb (float): Bound of the kept features, in MB. Defaults to 2048,
-            enough for all of SPair-71k with a ViT-B/16 at 224 pixels.
+        cache_mb (float): Bound of the kept features, in MB, where the model
+            is: on a GPU it is GPU memory beside what the model takes.
+            Defaults to 2048, enough for all of SPair-71k with a ViT-B/16 at
+            224 pixels.
         data_preprocessor (dict, optional): As in mmpretrain.
         init_cfg (dict, optional): As in mmengine.
 
@@ -189,19 +191,19 @@ class KeypointMatcher(BaseModel):
             target image, float64; ``scores`` (n,), cosines; and ``mutual``
             (n,), bool, if matches are searched back. On the CPU.
         """
-        device = source.tokens.device
-        points = torch.as_tensor(points, dtype=torch.float64, device=device)
+        # Few numbers, so on the CPU: Apple's GPUs have no float64.
+        points = torch.as_tensor(points, dtype=torch.float64, device='cpu')
         cells = points / points.new_tensor(source.cell)
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(source.tokens.device.type, enabled=False):
             found, scores, mutual = match_points(
                 source, target, cells, self.readout, self.mutual_radius
             )
         matches = dict(
-            points=(found * found.new_tensor(target.cell)).cpu(),
+            points=found * found.new_tensor(target.cell),
             scores=scores.cpu(),
         )
         if mutual is not None:
-            matches['mutual'] = mutual.cpu()
+            matches['mutual'] = mutual
         return matches
 
     def forward(

@@ -54,19 +54,21 @@ def read_at(tokens: Tensor, cells: Tensor) -> Tensor:
 
     Args:
         tokens (Tensor): (C, h, w).
-        cells (Tensor): Positions (n, 2) in cells. Outside the centres of the
-            outermost patches, as on the border of the image, the nearest
-            patches are read.
+        cells (Tensor): Positions (n, 2) in cells, wherever the tokens are.
+            Outside the centres of the outermost patches, as on the border of
+            the image, the nearest patches are read.
 
     Returns:
-        Tensor: (n, C).
+        Tensor: (n, C), where the tokens are.
     """
     last = cells.new_tensor([tokens.shape[-1] - 1, tokens.shape[-2] - 1])
     index = torch.minimum((cells - 0.5).clamp(min=0), last)
     low = index.floor()
-    x0, y0 = low.long().unbind(1)
-    x1, y1 = torch.minimum(low + 1, last).long().unbind(1)
-    fx, fy = (index - low).to(tokens.dtype).unbind(1)
+    high = torch.minimum(low + 1, last)
+    share = (index - low).to(tokens.dtype)  # first: not all GPUs have float64
+    x0, y0 = low.long().to(tokens.device).unbind(1)
+    x1, y1 = high.long().to(tokens.device).unbind(1)
+    fx, fy = share.to(tokens.device).unbind(1)
     top = tokens[:, y0, x0] * (1 - fx) + tokens[:, y0, x1] * fx  # (C, n)
     bottom = tokens[:, y1, x0] * (1 - fx) + tokens[:, y1, x1] * fx
     return (top * (1 - fy) + bottom * fy).t()
@@ -138,8 +140,8 @@ def best_pixels(
             pixel. Defaults to None.
 
     Returns:
-        tuple[Tensor, Tensor]: Centres of the pixels in cells (n, 2), float64,
-        and the maxima (n,).
+        tuple[Tensor, Tensor]: Centres of the pixels in cells (n, 2), float64
+        on the CPU, and the maxima (n,).
     """
     (height, width), (h, w) = size, maps.shape[1:]
     rows = interpolation(h, height, maps.device)
@@ -152,8 +154,7 @@ def best_pixels(
         value, index = full.flatten(1).max(1)
         values.append(value)
         indices.append(index)
-    index = torch.cat(indices)
-    pixels = torch.stack([index % width, index // width], 1).double() + 0.5
+    pixels = _centres(torch.cat(indices), width)
     return pixels * pixels.new_tensor([w / width, h / height]), torch.cat(
         values
     )
@@ -162,10 +163,16 @@ def best_pixels(
 def best_patches(maps: Tensor) -> tuple[Tensor, Tensor]:
     """The centre of the best patch of similarity maps (n, h, w), in cells."""
     value, index = maps.flatten(1).max(1)
-    width = maps.shape[-1]
-    return torch.stack([index % width, index // width], 1).double() + 0.5, (
-        value
-    )
+    return _centres(index, maps.shape[-1]), value
+
+
+def _centres(index: Tensor, width: int) -> Tensor:
+    """Centres (n, 2) of flat places in a map, float64.
+
+    On the CPU: Apple's GPUs have no float64.
+    """
+    index = index.cpu()
+    return torch.stack([index % width, index // width], 1).double() + 0.5
 
 
 READOUTS = ('bilinear-argmax', 'bilinear-cosine', 'patch-centre')
@@ -177,7 +184,8 @@ def locate(
     """Where in ``image`` the queries (n, C) are found.
 
     Returns:
-        tuple[Tensor, Tensor]: Positions (n, 2) in cells and the cosines (n,).
+        tuple[Tensor, Tensor]: Positions (n, 2) in cells, float64 on the CPU,
+        and the cosines (n,).
     """
     queries = torch.nn.functional.normalize(queries, dim=1, eps=_EPS)
     maps = queries @ image.tokens.flatten(1)  # (n, h * w)
@@ -199,15 +207,15 @@ def match_points(
     Args:
         source (ImageFeatures): The image that the points are in.
         target (ImageFeatures): The image to search.
-        cells (Tensor): Points (n, 2) in cells of the source.
+        cells (Tensor): Points (n, 2) in cells of the source, on the CPU.
         readout (str): One of ``READOUTS``.
         mutual_radius (float, optional): A match is mutual if, searched for in
             the source, it comes back this near, in cells (the larger of the
             differences in x and y). Defaults to None: not searched back.
 
     Returns:
-        tuple: Positions (n, 2) in cells of the target, cosines (n,), and
-        which matches are mutual (n,), bool or None.
+        tuple: Positions (n, 2) in cells of the target on the CPU, cosines
+        (n,), and which matches are mutual (n,), bool on the CPU or None.
     """
     found, cosine = locate(read_at(source.tokens, cells), target, readout)
     if mutual_radius is None:
