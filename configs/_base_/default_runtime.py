@@ -26,10 +26,11 @@ default_hooks = dict(
     splits=dict(type='lore_mm.SplitRecordHook'),
     finite_loss=dict(type='lore_mm.FiniteLossHook'),
     summary=dict(type='lore_mm.RunSummaryHook'),
-    # The next two do nothing for a model that has no use for them.
+    # These do nothing for a model that has no use for them.
     class_embedding=dict(type='lore_mm.ClassEmbeddingHook'),
     negative_label=dict(type='lore_mm.NegativeLabelHook'),
     trained_weights=dict(type='lore_mm.TrainedWeightsHook'),
+    white_box_check=dict(type='lore_mm.WhiteBoxCheckHook'),
 )
 
 env_cfg = dict(

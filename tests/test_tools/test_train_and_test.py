@@ -85,12 +85,18 @@ def test_a_test_from_elsewhere_leaves_the_config(
 def test_images_with_their_classes(call_tool, fails, tiny_config, tmp_path):
     shown = tmp_path / 'shown'
     args = ('none', '--show-dir', shown, '--interval', 10)
-    call_tool('test.py', tiny_config(), *args)
+    bare = tiny_config(model__backbone__white_box=None)
+    call_tool('test.py', bare, *args)
     drawn = sorted(path.name for path in shown.iterdir())
     # Images 0, 10 and 20 of 3 * 8.
     assert drawn == ['000.png_0.png', '002.png_0.png', '004.png_0.png']
     config = tiny_config(name='no', default_hooks__visualization=None)
     assert '--show-dir draws the classes' in fails('test.py', config, *args)
+
+
+def test_a_white_box_without_a_checkpoint(fails, tiny_config):
+    message = fails('test.py', tiny_config(), 'none')
+    assert 'the White Box is not trained: give a checkpoint' in message
 
 
 @pytest.mark.parametrize(

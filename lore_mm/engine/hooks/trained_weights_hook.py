@@ -8,6 +8,7 @@ from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import Runner
 from torch import Tensor, nn
 
+from lore_mm.datasets.class_names import class_difference
 from lore_mm.engine.bare_model import bare_model
 from lore_mm.engine.files import CheckpointError
 from lore_mm.engine.plain import (
@@ -136,10 +137,15 @@ class TrainedWeightsHook(Hook):
                     )
                 return list(self.load_modules)
             if theirs and ours and theirs != ours and _BACKBONE in own:
+                how = class_difference(
+                    theirs,
+                    ours,
+                    ('the checkpoint', 'the data'),
+                    ('there', 'here'),
+                )
                 runner.logger.info(
-                    f'the checkpoint has {len(theirs)} classes, the data '
-                    f'{len(ours)}, not the same: the {_BACKBONE} is taken '
-                    f'over, the rest of the model starts afresh.'
+                    f'{how}: the {_BACKBONE} is taken over, the rest of the '
+                    'model starts afresh.'
                 )
                 return [_BACKBONE]
         elif any(name in saved and name != _BACKBONE for name in own):
