@@ -41,8 +41,8 @@ env_cfg = dict(
 
 # For TensorBoard or Weights & Biases add in a config of your own
 # dict(type='TensorboardVisBackend') or dict(type='WandbVisBackend',
-# init_kwargs=dict(project='lore')), or have one in the place of the log's by
-# --cfg-options visualizer.vis_backends.0.type=TensorboardVisBackend.
+# init_kwargs=dict(project='lore')), or by --cfg-options; see
+# docs/get_started.md.
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='UniversalVisualizer', vis_backends=vis_backends)
 

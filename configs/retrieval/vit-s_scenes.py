@@ -1,12 +1,12 @@
-r"""Retrieval in a folder of your own by ViT-S/14 (DINOv2).
+r"""Retrieval of small scenes by ViT-S/14 (DINOv2).
 
     python tools/test.py configs/retrieval/vit-s_scenes.py CHECKPOINT
     python tools/test.py configs/retrieval/vit-s_scenes.py none \
         --cfg-options model.backbone.white_box=None
 
 The first is LORE, the second the bare Black Box. Folder: ``SCENES_ROOT``.
-The folder holds ``jpg/`` and a ground truth, pickle or JSON; another name
-follows ``--cfg-options test_dataloader.dataset.ann_file=my.json``.
+These images are not shipped; for a folder of your own take
+``configs/retrieval/vit-s_folder.py``.
 Convention dino: no query crop, long side 224, one scale.
 Cost: 101 images, half a minute on two cores.
 Figures: docs/retrieval.md.

@@ -105,7 +105,13 @@ class RevisitedRetrieval(RetrievalImages):
         root = Path(self.data_root)
         if not root.is_dir():
             raise FileNotFoundError(f"data_root '{root}' does not exist.")
-        truth = read_ground_truth(self.ann_file)
+        try:
+            truth = read_ground_truth(self.ann_file)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f'{error} Name the file, below data_root, by '
+                f'test_dataloader.dataset.ann_file.'
+            ) from error
         queries, images = truth['qimlist'], truth['imlist']
         samples = [
             dict(img_path=self._path(name), crop=self._box(name, entry))

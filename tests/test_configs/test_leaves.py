@@ -222,7 +222,7 @@ def same_white_box(model: nn.Module, preset: str) -> bool:
 
 @pytest.mark.parametrize('data', ['cub', 'textile', 'folder'])
 def test_one_setting_changes_the_image_size(monkeypatch, data):
-    name = 'vit-b_folder' if data == 'folder' else f'vit-s_{data}'
+    name = f'vit-s_{data}'
     assert load(f'lore/{name}').img_size == 224
     monkeypatch.setenv('LORE_IMG_SIZE', '126')
     cfg = Config.fromfile(CONFIGS / f'lore/{name}.py')

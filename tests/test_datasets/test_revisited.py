@@ -188,6 +188,12 @@ def test_order_follows_the_turned_image(tmp_path):
     assert shapes == [(20, 40), (40, 20), (40, 20)]
 
 
+def test_missing_ground_truth_names_the_key(tmp_path):
+    match = r"none\.json' .*Name .*by test_dataloader\.dataset\.ann_file"
+    with pytest.raises(FileNotFoundError, match=match):
+        RevisitedRetrieval(str(tmp_path), 'none.json', long_side=64)
+
+
 def test_real_scenes(real_data):
     dataset = RevisitedRetrieval(
         str(real_data / 'retrieval_scenes'),

@@ -77,12 +77,18 @@ def measured(call_tool, trained, tmp_path):
     return run
 
 
-def test_maps_of_two_models(call_tool, trained, tmp_path, capsys):
+@pytest.mark.parametrize('together', [True, False])
+def test_maps_of_two_models(call_tool, trained, tmp_path, capsys, together):
     config, run = trained
     photo = next((tmp_path / 'images_3/test').rglob('*.png'))
-    call_tool(
-        MAPS, photo, '--config', config, '--checkpoint', run,
+    models = [
+        '--config', config, '--checkpoint', run,
         '--config', config, '--checkpoint', 'none',
+    ]  # fmt: skip
+    if together:
+        models = ['--config', config, config, '--checkpoint', run, 'none']
+    call_tool(
+        MAPS, photo, *models,
         '--layer', 0, '--query', 20, 20, '--out-dir', tmp_path / 'maps',
     )  # fmt: skip
     arrays = np.load(tmp_path / 'maps' / f'{photo.stem}.npz')

@@ -3,6 +3,13 @@
 import json
 
 
+def test_help_comes_without_warnings_of_libraries(start_tool):
+    done = start_tool('analysis/benchmark_model.py', '--help')
+    assert done.returncode == 0
+    assert done.stderr == ''
+    assert '--presets' in done.stdout
+
+
 def test_rows_and_equal_outputs(call_tool, tmp_path):
     out = tmp_path / 'cost.json'
     words = '--model test_vit --img-size 64 --rounds 1 --batches 2'

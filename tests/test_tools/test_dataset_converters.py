@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lore_mm.datasets import SplitFile
+from lore_mm.datasets import SplitFile, read_ground_truth
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'dataset_converters'
 BASE = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
@@ -117,6 +117,33 @@ def test_split_names_what_is_wrong(tiny_image_folder, tmp_path) -> None:
         tool.split_folder(root, 0.5, 0)
     with pytest.raises(SystemExit, match='error: .*two class folders'):
         tool.main([str(root / 'class_0'), 'x.json', '--train', '0.5'])
+
+
+def test_ground_truth_of_groceries(grocery, tmp_path, capsys) -> None:
+    (grocery / 'train.txt').write_text('train3.jpg, 3, 0\ntrain5.jpg, 5, 0\n')
+    lines = [f'test{i}.jpg, {i}, 0\n' for i in (5, 3, 3, 3, 3, 5)]
+    (grocery / 'test.txt').write_text(''.join(lines))
+    load('make_grocery_gnd').main([str(tmp_path)])
+    assert '2 queries, 2 images' in capsys.readouterr().out
+    truth = read_ground_truth(tmp_path / 'gnd_grocery.json')
+    assert truth['qimlist'] == ['test5', 'test3']
+    assert truth['imlist'] == ['train3', 'train5']
+    box = [0, 0, 8, 8]
+    assert truth['gnd'] == [
+        dict(bbx=box, easy=[1], hard=[], junk=[]),
+        dict(bbx=box, easy=[0], hard=[], junk=[]),
+    ]
+
+
+def test_ground_truth_is_that_of_the_figures(real_data) -> None:
+    root = real_data / 'GroceryStoreDataset'
+    known = read_ground_truth(root / 'gnd_grocery_homemade.pkl')
+    assert load('make_grocery_gnd').grocery_truth(root) == known
+
+
+def test_groceries_that_are_not_there(fails, tmp_path) -> None:
+    message = fails('dataset_converters/make_grocery_gnd.py', tmp_path)
+    assert "classes.csv' does not exist" in message
 
 
 def test_middle_frames(tmp_path, capsys) -> None:

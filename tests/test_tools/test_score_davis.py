@@ -36,6 +36,17 @@ def test_truth_scores_one(score, real_data, tmp_path, year, folder):
     assert sorted(p.name for p in (tmp_path / 'tables').iterdir()) == TABLES
 
 
+def test_folder_of_the_configs_is_the_default(
+    score, real_data, tmp_path, monkeypatch
+):
+    monkeypatch.setenv('DAVIS_ROOT', str(real_data / 'DAVIS'))
+    found = score(
+        real_data / 'DAVIS' / 'Annotations' / '480p',
+        *('--sequences', 'dog', '--out', tmp_path / 'tables'),
+    )
+    assert found['J&F-Mean'] == 1
+
+
 def test_a_wrong_folder_is_named_and_not_made(score, real_data, tmp_path):
     with pytest.raises(SystemExit, match='there is no folder .*typo'):
         score(tmp_path / 'typo', '--data-root', real_data / 'DAVIS')

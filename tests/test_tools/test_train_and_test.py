@@ -2,11 +2,15 @@
 
 import json
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+
+PAGES = Path(__file__).resolve().parents[2] / 'docs'
 
 
 @pytest.fixture
@@ -153,15 +157,26 @@ def test_auto_scale_lr(call_tool, tiny_config, work):
     assert group['initial_lr'] == pytest.approx(0.001 * 8 / 4)
 
 
-def test_tensorboard_by_config(call_tool, tiny_config, work):
+def test_tensorboard_beside_the_log_or_in_its_place(
+    call_tool, tiny_config, work
+):
     pytest.importorskip('tensorboard')
-    call_tool(
-        'train.py',
-        tiny_config(),
-        '--cfg-options',
-        'visualizer.vis_backends.0.type=TensorboardVisBackend',
-    )
-    assert list(work.rglob('events.out.tfevents*'))
+    page = (PAGES / 'get_started.md').read_text()
+    (both,) = re.findall(r'"(visualizer\.vis_backends=.+)"', page)
+    (one,) = re.findall(r'`(visualizer\.vis_backends\.0[^`]+)`', page)
+    for option, logs in ((both, 1), (one, 0)):
+        out = work / str(logs)
+        call_tool(
+            'train.py',
+            tiny_config(),
+            '--work-dir',
+            out,
+            '--cfg-options',
+            'train_cfg.max_epochs=1',
+            option,
+        )
+        assert list(out.rglob('events.out.tfevents*'))
+        assert len(list(out.rglob('scalars.json'))) == logs
 
 
 def test_hooks_can_be_switched_off(call_tool, tiny_config, work):

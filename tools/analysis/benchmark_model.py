@@ -21,14 +21,17 @@ from collections.abc import Callable
 
 import timm
 import torch
-from mmpretrain.models import ImageClassifier
-from mmpretrain.structures import DataSample
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lore_mm.models import LOREViT, PromptedViT
 from lore_mm.utils.measure import extra_memory, in_turn, markdown, time_ratio
+
+# isort: split
+# After lore_mm, which imports it without its warnings.
+from mmpretrain.models import ImageClassifier
+from mmpretrain.structures import DataSample
 
 CLIP_B16 = 'vit_base_patch16_clip_quickgelu_224.openai'
 NUM_CLASSES = 200

@@ -250,7 +250,9 @@ def benchmark_propagation(record: dict, args: argparse.Namespace) -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Time the DAVIS protocol')
-    parser.add_argument('--data-root', default='data/DAVIS')
+    parser.add_argument(
+        '--data-root', default=os.environ.get('DAVIS_ROOT', 'data/DAVIS')
+    )
     parser.add_argument('--config', help='features of its Black Box')
     parser.add_argument('--frames', type=int, default=12)
     parser.add_argument('--rounds', type=int, default=3)

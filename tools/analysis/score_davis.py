@@ -6,6 +6,7 @@ evaluation to the folder, or to --out. Masks of 0 and 255: --year 2016.
 """
 
 import argparse
+import os
 from pathlib import Path
 
 from lore_mm.datasets import DAVISDataset
@@ -18,7 +19,11 @@ from lore_mm.utils.outputs import check_folder
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description='Score masks of DAVIS')
     parser.add_argument('folder', help='<sequence>/00000.png')
-    parser.add_argument('--data-root', default='data/DAVIS')
+    parser.add_argument(
+        '--data-root',
+        default=os.environ.get('DAVIS_ROOT', 'data/DAVIS'),
+        help='default: DAVIS_ROOT, or data/DAVIS',
+    )
     parser.add_argument('--year', type=int, default=2017)
     parser.add_argument('--split', default='val')
     parser.add_argument('--ann-dir', help='folder below Annotations')

@@ -3,9 +3,10 @@
     python tools/visualization/attention_maps.py bird.jpg photos/ \
         --config lore/vit-s_cub --checkpoint work_dirs/vit-s_cub --out maps
 
-Writes a PNG and the arrays (npz) of each image. Several pairs of --config and
+Writes a PNG and the arrays (npz) of each image. Several --config and as many
 --checkpoint, such as one of a CLIP and one of a vanilla ViT, give one row
-each in the same picture. ``none`` as a checkpoint is the untrained model.
+each in the same picture. ``none`` as a checkpoint is the untrained model. The
+images stand first.
 """
 
 import argparse
@@ -21,16 +22,18 @@ from lore_mm.engine.options import OptionAction
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('images', nargs='+', help='images or folders')
+    parser.add_argument('images', nargs='+', help='images or folders; first')
     parser.add_argument(
         '--config',
-        action='append',
-        help='a config; leave it out where the checkpoint has it',
+        nargs='+',
+        action='extend',
+        help='configs; leave them out where the checkpoints have them',
     )
     parser.add_argument(
         '--checkpoint',
-        action='append',
-        help='a checkpoint or the work folder of a run, one for each config',
+        nargs='+',
+        action='extend',
+        help='checkpoints or work folders of runs, one for each config',
     )
     parser.add_argument(
         '--layer', type=int, default=-1, help='block, from 0; -1 is the last'
@@ -47,7 +50,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--label', type=int, help='class of the KLA map; default: predicted'
     )
-    parser.add_argument('--height', type=int, default=224, help='in pixels')
+    parser.add_argument(
+        '--height', type=int, default=224, help='of a map, in pixels'
+    )
     parser.add_argument(
         '--out', '--out-dir', default='attention_maps', help='folder'
     )
