@@ -20,7 +20,8 @@ def checkpoint(tiny_config, tmp_path):
     crop = dict(type='CenterCrop', crop_size=64)
     cfg.test_dataloader.dataset.pipeline.insert(1, crop)
     torch.manual_seed(0)
-    with warnings.catch_warnings(action='ignore'):
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
         model = init_model(cfg)
     meta = dict(cfg=cfg.pretty_text, classes=['x', 'y', 'z'])
     path = tmp_path / 'best.pth'
