@@ -1,6 +1,7 @@
 """How a tool ends: an expected failure is told in one line."""
 
 import errno
+import gc
 import logging
 import sys
 import traceback
@@ -61,7 +62,9 @@ def run_main(main: Callable[[], None]) -> None:
         _fail(error)
     if torch.distributed.is_initialized():
         # Left to the interpreter's end, gloo's threads can abort a process
-        # that has done its work.
+        # that has done its work. The model's wrapper holds the group, in a
+        # cycle with the runner.
+        gc.collect()
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
 
