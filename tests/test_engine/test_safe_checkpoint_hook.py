@@ -45,6 +45,9 @@ class FullDisk(Hook):
 def test_keeps_one_last_and_one_best(tiny_runner):
     runner = tiny_runner(train_cfg__max_epochs=3)
     runner.train()
+    log = Path(runner.logger.handlers[1].baseFilename).read_text()
+    assert 'Checkpoints will be saved to' in log
+    assert 'will be deprecated' not in log  # advice to mmengine itself
     last, best = 'epoch_3.pth', runner.message_hub.get_info('best_ckpt')
     assert checkpoints(runner) == sorted([last, Path(best).name])
     note = Path(runner.work_dir, 'last_checkpoint').read_text()

@@ -2,6 +2,7 @@
 
 import os
 from inspect import signature
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ class SafeCheckpointHook(CheckpointHook):
     def before_train(self, runner: Runner) -> None:
         """Prepare as mmengine does, then validate a resumed epoch."""
         _follow_move(runner)
+        runner.logger.addFilter(_is_of_use)
         super().before_train(runner)
         if runner.epoch > 0 and self.by_epoch and _validation_due(runner):
             runner.logger.info(f'Validating the resumed epoch {runner.epoch}.')
@@ -128,6 +130,11 @@ class SafeCheckpointHook(CheckpointHook):
 
 
 _ARGUMENTS = set(signature(CheckpointHook).parameters) - {'kwargs'}
+
+
+def _is_of_use(record: LogRecord) -> bool:
+    """Whether a line of the log is none of mmengine's advice to itself."""
+    return 'will be deprecated in future' not in record.getMessage()
 
 
 def _follow_move(runner: Runner) -> None:
