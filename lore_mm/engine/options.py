@@ -18,6 +18,7 @@ from .config_keys import (
 # Spaces that are more than the looks of a list: `a b`, but not `1, 2`.
 _SPACE_IN_TEXT = re.compile(r'(?<![,\s])\s+(?![,\s])')
 _SPACE_IN_LIST = re.compile(r'(?<![,\s\[(])\s+(?![,\s\])])')
+_DICT = re.compile(r'\{\s*[\'"]')  # not the `{}` of a template
 
 
 class OptionAction(DictAction):
@@ -59,7 +60,7 @@ def _read(text: str) -> object:
     if 'dict(' in text:  # mmengine would take it for a text
         raise ValueError('a dict')
     if text[:1] + text[-1:] in ('[]', '()'):
-        if _SPACE_IN_LIST.search(text):
+        if _SPACE_IN_LIST.search(text) or _DICT.search(text):
             return ast.literal_eval(text)
     elif _SPACE_IN_TEXT.search(text):
         return text.strip('\'"')

@@ -40,6 +40,9 @@ def read():
         ('a photo of a {}, a type of bird.',) * 2,
         ('"a photo of a {}."', 'a photo of a {}.'),
         ("['a {}.', 'the {}, a bird.']", ['a {}.', 'the {}, a bird.']),
+        ("[{'type': 'A'}, {'type': 'B'}]", [dict(type='A'), dict(type='B')]),
+        ("[{'type':'A','b':[1]}]", [dict(type='A', b=[1])]),
+        ('[a{},b]', ['a{}', 'b']),
     ],
 )
 def test_values(read, text, value):
