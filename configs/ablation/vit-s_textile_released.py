@@ -5,7 +5,7 @@
 Data and schedule are as in ``configs/lore/vit-s_textile.py``.
 Weights: see ``configs/_base_/black_boxes/vit-s14.py``.
 Cost: trains 2.62 M of 24.7 M weights (3 classes).
-Figures: top-1 65.1 % with 100 images of a class, 4 epochs (docs/results.md).
+Figures: top-1 70.8 % with 100 images of a class (docs/results.md).
 """
 
 _base_ = [
