@@ -96,7 +96,8 @@ class ImageFolder(CustomDataset):
         root = Path(data_root).expanduser()
         if not root.is_dir():
             raise FileNotFoundError(
-                f"data_root '{root}' does not exist or is no folder."
+                f"data_root '{root}' does not exist or is no folder; set "
+                'data_root (in the shipped configs: FOLDER_ROOT).'
             )
         super().__init__(data_root=str(root), extensions=extensions, **kwargs)
         if not self._fully_initialized and self.CLASSES is None:
