@@ -12,27 +12,11 @@ Cost: 394 images, two minutes on two cores.
 Figures: docs/retrieval.md.
 """
 
-_base_ = [
-    '../_base_/black_boxes/vit-s14.py',
-    '../_base_/models/retriever.py',
-    '../_base_/datasets/revisited.py',
-    '../_base_/default_runtime.py',
-]
-data_preprocessor = dict(
-    _delete_=True,
-    type='lore_mm.MixedSizePreprocessor',
-    mean=_base_.data_preprocessor.mean,
-    std=_base_.data_preprocessor.std,
-)
-model = dict(
-    backbone=dict(black_box=_base_.black_box),
-)
+_base_ = ['./vit-s_folder.py']
 test_dataloader = dict(
     dataset=dict(
         data_root='{{$GROCERY_ROOT:data/GroceryStoreDataset}}',
         img_dir='dataset',
         ann_file='gnd_grocery.json',
-        convention='dino',
-        long_side=224,
     )
 )

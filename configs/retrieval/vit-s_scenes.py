@@ -12,26 +12,10 @@ Cost: 101 images, half a minute on two cores.
 Figures: docs/retrieval.md.
 """
 
-_base_ = [
-    '../_base_/black_boxes/vit-s14.py',
-    '../_base_/models/retriever.py',
-    '../_base_/datasets/revisited.py',
-    '../_base_/default_runtime.py',
-]
-data_preprocessor = dict(
-    _delete_=True,
-    type='lore_mm.MixedSizePreprocessor',
-    mean=_base_.data_preprocessor.mean,
-    std=_base_.data_preprocessor.std,
-)
-model = dict(
-    backbone=dict(black_box=_base_.black_box),
-)
+_base_ = ['./vit-s_folder.py']
 test_dataloader = dict(
     dataset=dict(
         data_root='{{$SCENES_ROOT:data/retrieval_scenes}}',
         ann_file='gnd_scenes_homemade.pkl',
-        convention='dino',
-        long_side=224,
     )
 )
