@@ -23,7 +23,6 @@ from lore_mm.models.retrievers.descriptor_store import (
 from lore_mm.registry import LOOPS
 
 from .bare_model import bare_model
-from .hooks.white_box_check_hook import check_white_box
 
 
 @LOOPS.register_module()
@@ -42,9 +41,6 @@ class RetrievalTestLoop(TestLoop):
             None: they stay in memory, as in ``TestLoop``.
         descriptor_dtype (str): ``'float32'``, or ``'float16'`` for half the
             space. Defaults to ``'float32'``.
-
-    Raises:
-        ConfigError: The model has a White Box, and no checkpoint was loaded.
     """
 
     def __init__(
@@ -64,7 +60,6 @@ class RetrievalTestLoop(TestLoop):
 
     def run(self) -> dict:
         """Describe the images, unless it was done before, and score them."""
-        check_white_box(self.runner)
         if self.cache_dir is None:
             return super().run()
         self.runner.call_hook('before_test')

@@ -20,4 +20,3 @@ model = dict(
     norm=True,  # the ViT's last norm, whatever the layer
     cache_mb=2048,
 )
-custom_hooks = [dict(type='lore_mm.WhiteBoxCheckHook')]

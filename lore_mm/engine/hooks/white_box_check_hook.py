@@ -8,32 +8,28 @@ from lore_mm.engine.config_keys import ConfigError
 from lore_mm.registry import HOOKS
 
 
-def check_white_box(runner: Runner) -> None:
-    """Check that the weights of a White Box were loaded or trained.
-
-    Raises:
-        ConfigError: The model has a White Box, and no checkpoint was loaded.
-    """
-    backbone = getattr(bare_model(runner), 'backbone', None)
-    if getattr(backbone, 'white_box', None) is None:
-        return
-    if not runner._has_loaded and runner.iter == 0:
-        raise ConfigError(
-            'the White Box is not trained: give a checkpoint, or '
-            '--cfg-options model.backbone.white_box=None for the bare '
-            'Black Box.'
-        )
-
-
 @HOOKS.register_module()
 class WhiteBoxCheckHook(Hook):
     """Stop a test whose White Box has its first, random weights.
 
-    For tasks that train nothing, where no checkpoint is the bare Black Box.
+    In tasks that train nothing, no checkpoint is the bare Black Box.
     """
 
     priority = 'VERY_HIGH'
 
     def before_test(self, runner: Runner) -> None:
-        """See :func:`check_white_box`."""
-        check_white_box(runner)
+        """Check that weights were loaded or trained.
+
+        Raises:
+            ConfigError: The model has a White Box, and no checkpoint was
+                loaded.
+        """
+        backbone = getattr(bare_model(runner), 'backbone', None)
+        if getattr(backbone, 'white_box', None) is None:
+            return
+        if not runner._has_loaded and runner.iter == 0:
+            raise ConfigError(
+                'the White Box is not trained: give a checkpoint, or '
+                '--cfg-options model.backbone.white_box=None for the bare '
+                'Black Box.'
+            )
