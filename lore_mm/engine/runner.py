@@ -14,7 +14,6 @@ from torch import nn
 
 from lore_mm.registry import RUNNERS
 
-from .bare_black_box import leave_out_white_box
 from .bare_model import bare_model, unwrapped
 from .config_keys import ConfigError, check_config_keys
 from .files import (
@@ -27,6 +26,7 @@ from .files import (
 from .num_classes import fill_num_classes
 from .processes import init_gloo, synchronise_batch_norms
 from .saved_config import kept_when_resumed
+from .unread_parts import leave_out_unread_parts
 
 
 def _check_trainable(model: nn.Module) -> None:
@@ -71,7 +71,7 @@ class LORERunner(Runner):
         check_config_keys(cfg)
         check_work_dir(cfg['work_dir'])
         cfg = copy.deepcopy(cfg)
-        leave_out_white_box(cfg)
+        leave_out_unread_parts(cfg)
         fill_num_classes(cfg)
         return super().from_cfg(cfg)
 

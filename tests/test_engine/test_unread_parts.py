@@ -1,9 +1,9 @@
-"""One key turns a classifier of LORE into its bare Black Box."""
+"""Parts of a classifier that nothing feeds or reads are left out."""
 
 import pytest
 import torch
 
-from lore_mm.engine.bare_black_box import leave_out_white_box
+from lore_mm.engine.unread_parts import leave_out_unread_parts
 from lore_mm.models import LOREViT
 
 DIMS = 64  # of test_vit
@@ -60,5 +60,5 @@ def test_what_stays(change):
     )
     model.update(change)
     before = {name: dict(part) for name, part in model.items()}
-    leave_out_white_box(dict(model=model))
+    leave_out_unread_parts(dict(model=model))
     assert model == before

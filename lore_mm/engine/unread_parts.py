@@ -8,7 +8,7 @@ from mmengine.logging import print_log
 _HEAD = {'local_channels': 0, 'constraint': None}
 
 
-def leave_out_white_box(cfg: MutableMapping) -> None:
+def leave_out_unread_parts(cfg: MutableMapping) -> None:
     """Leave out what only a White Box feeds, where there is none.
 
     So that ``model.backbone.white_box=None`` turns a classifier of LORE into
